@@ -1,0 +1,60 @@
+# The verbs of the project. CI calls only these.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/python -m
+
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install proto check test demo up train evaluate bench clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Cascade needs Python 3.11; set PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps remember what was installed, so that a second `make demo` starts at once.
+$(VENV)/.local: pyproject.toml | $(BIN)/python
+	$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[dev]'
+	@touch $@ $(VENV)/.local
+
+install: $(VENV)/.dev ## create .venv and install everything, tools included
+
+proto: $(VENV)/.dev ## generate services/pb from proto/
+	$(RUN) grpc_tools.protoc -Iservices/pb=proto --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. proto/*.proto
+
+check: proto ## generated code fresh, ruff, mypy strict
+	@test -z "$$(git status --porcelain -- services/pb)" || { git --no-pager diff --stat -- services/pb; echo "services/pb is not what proto/ generates: run make proto and commit."; exit 1; }
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(VENV)/.dev ## install what tests need and run them all
+	$(RUN) pytest
+
+demo: $(VENV)/.local ## everything: data, features, training, services, a table of recommendations
+	@exec $(RUN) services.demo
+
+up: $(VENV)/.local ## start every service on what is there (after a demo)
+	@exec $(RUN) services
+
+train: $(VENV)/.local ## fetch, train, evaluate and publish
+	@$(RUN) services.trainer train
+
+evaluate: $(VENV)/.local ## P1 and P2 for our models and their peers
+	@$(RUN) services.trainer evaluate
+
+bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, written to bench.json too
+	@$(RUN) loadtests.bench
+
+clean: ## remove .data (data, models, keys) but not the installation
+	rm -rf .data

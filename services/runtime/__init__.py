@@ -1,0 +1,1 @@
+"""What every service needs and none is about: settings, server, client, errors, ids, logs, metrics, registry, log."""

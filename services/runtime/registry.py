@@ -1,0 +1,135 @@
+"""The model registry: MLflow, over SQLite in the data folder or an MLflow server by URL.
+
+    registry = Registry.open(".data")                       # or Registry.open(".data", "http://mlflow:5000")
+    version = registry.publish("ranker", draft_folder)      # copies, verifies, registers; whole or not at all
+    registry.set_alias("ranker", "champion", version)
+    registry.resolve("ranker", "champion").folder           # verified files on local disk
+
+The trainer writes, everybody else reads. Calls block; from async code use asyncio.to_thread.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.artifact import DamagedArtifact, Manifest, read_manifest, verify, writing
+from services.runtime.errors import NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """One version of a model."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    folder: Path
+    manifest: Manifest
+
+
+class Registry:
+    """Versions by name, and the aliases that say which of them serve."""
+
+    def __init__(self, client: MlflowClient, artifacts: Path) -> None:
+        self._client = client
+        self._artifacts = artifacts
+
+    @classmethod
+    def open(cls, data_dir: Path | str, url: str = "") -> Registry:
+        """The registry of a data folder; `url` names an MLflow server instead of the SQLite file."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # Imported here: it costs a second and 100 MB, which services without models need not pay.
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        data_dir = Path(data_dir).absolute()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        address = url or f"sqlite:///{data_dir / 'mlflow.db'}"
+        try:
+            return cls(MlflowClient(tracking_uri=address, registry_uri=address), data_dir / "artifacts")
+        except MlflowException as error:
+            raise Unavailable(f"The model registry at {address} cannot be opened: {error.message}") from error
+
+    def publish(self, name: str, folder: Path, alias: str | None = None) -> str:
+        """Copies a sealed artifact into the store, registers it, and returns its version."""
+        verify(folder)
+        home = self._artifacts / name / uuid.uuid4().hex[:12]
+        with writing(home) as draft:
+            shutil.copytree(folder, draft, dirs_exist_ok=True)
+        manifest = read_manifest(home)
+        self._ensure_model(name)
+        relative = str(home.relative_to(self._artifacts))
+        tags = {"folder": relative, "kind": manifest.kind}
+        registered = self._client.create_model_version(name, source=str(home), tags=tags)
+        version = str(registered.version)
+        if alias is not None:
+            self.set_alias(name, alias, version)
+        return version
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Lets `alias` mean `version` from now on."""
+        self._client.set_registered_model_alias(name, alias, version)
+
+    def resolve(self, name: str, alias_or_version: str = CHAMPION) -> RegisteredVersion:
+        """A version, its files verified. NotFound when it does not exist."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if alias_or_version.isdigit():
+                found = self._client.get_model_version(name, alias_or_version)
+            else:
+                found = self._client.get_model_version_by_alias(name, alias_or_version)
+        except MlflowException as error:
+            raise NotFound(
+                f"The registry has no {alias_or_version!r} of {name!r}. Train one with: make train",
+                field="model",
+            ) from error
+        folder = self._folder_of(found)
+        return self._registered(found, verify(folder))
+
+    def version_of(self, name: str, alias: str = CHAMPION) -> str | None:
+        """The version an alias means, without touching files; None when it means nothing. Cheap enough to poll."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.get_model_version_by_alias(name, alias).version)
+        except MlflowException:
+            return None
+
+    def versions(self, name: str) -> list[RegisteredVersion]:
+        """Every version, newest first; those whose manifest cannot be read are left out."""
+        found: list[RegisteredVersion] = []
+        for version in self._client.search_model_versions(f"name = '{name}'", max_results=200):
+            try:
+                found.append(self._registered(version, read_manifest(self._folder_of(version))))
+            except DamagedArtifact:
+                continue
+        return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+    def _folder_of(self, found: ModelVersion) -> Path:
+        return self._artifacts / str(found.tags["folder"])
+
+    def _registered(self, found: ModelVersion, manifest: Manifest) -> RegisteredVersion:
+        aliases = self._client.get_registered_model(found.name).aliases
+        mine = tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(found.version)))
+        return RegisteredVersion(found.name, str(found.version), mine, self._folder_of(found), manifest)
+
+    def _ensure_model(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_registered_model(name)
+        except MlflowException:
+            self._client.create_registered_model(name)
