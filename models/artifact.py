@@ -75,6 +75,16 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     return sealed
 
 
+def annotate(folder: Path, metrics: dict[str, float]) -> Manifest:
+    """Adds metrics that could only be measured once the artifact existed. Not for a published one."""
+    manifest = verify(folder)
+    extended = replace(manifest, metrics={**manifest.metrics, **metrics})
+    draft = folder / f".{MANIFEST}"
+    draft.write_text(json.dumps(asdict(extended), indent=2, sort_keys=True))
+    draft.replace(folder / MANIFEST)
+    return extended
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest alone, without checking the files."""
     try:

@@ -14,7 +14,7 @@ from models.items import ItemRows, ItemTable
 from services.pb import features_pb2, features_pb2_grpc
 from services.runtime.client import open_channel
 from services.runtime.convert import ids_from_proto, items_from_proto
-from services.runtime.errors import Unavailable
+from services.runtime.errors import CascadeError, Unavailable
 from services.runtime.logs import get_logger
 
 log = get_logger("itemfeed")
@@ -45,17 +45,22 @@ class ItemFeed:
         async with open_channel(url) as channel:
             task = asyncio.create_task(feed._follow_forever(features_pb2_grpc.FeaturesStub(channel)))
             try:
-                await asyncio.wait_for(feed._loaded.wait(), deadline_s)
+                await feed._first_table(url, deadline_s)
                 yield feed
-            except TimeoutError as error:
-                raise Unavailable(f"features at {url} sent no catalog within {deadline_s:g} s.") from error
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
+    async def _first_table(self, url: str, deadline_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._loaded.wait(), deadline_s)
+        except TimeoutError as error:
+            raise Unavailable(f"features at {url} sent no catalog within {deadline_s:g} s.") from error
+
     async def _follow_forever(self, stub: features_pb2_grpc.FeaturesAsyncStub) -> None:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(grpc.RpcError), wait=wait_random_exponential(0.1, max=2.0)
+            retry=retry_if_exception_type((grpc.RpcError, CascadeError, ValueError)),
+            wait=wait_random_exponential(0.1, max=2.0),
         ):
             with attempt:
                 await self._follow(stub)

@@ -43,6 +43,8 @@ class Door:
     """Full names for health and reflection, for example ("cascade.Ranker",)."""
     failed: asyncio.Future[None] | None = None
     """Resolves with an exception when background work has died and the process must not go on."""
+    draining: Callable[[], None] | None = None
+    """Called before the server drains: ends streams that would otherwise run for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ async def serving(service: Service[S], settings: S) -> AsyncIterator[Running]:
             yield Running(f"{settings.host}:{port}", door)
         finally:
             await healthy.enter_graceful_shutdown()
+            if door.draining is not None:
+                door.draining()
             await server.stop(settings.drain_seconds)
+            gc.unfreeze()
 
 
 def _listen(server: grpc.aio.Server, settings: ServiceSettings) -> int:

@@ -1,0 +1,1 @@
+"""Load and measurement: what drives the running stack from outside."""

@@ -1,0 +1,167 @@
+"""Two towers that meet in a dot product: what a user will turn to next lies near the user.
+
+The user tower is a causal transformer over the recent items (SASRec, Kang and McAuley, ICDM 2018) that begins with a
+token made of the user's id and profile; every position predicts the item after it. The item tower sums an embedding
+of the id with embeddings of the content: genres, creators, years and title words. Both sides are L2-normalised, so
+logits are cosines over a temperature (Yi et al., RecSys 2019).
+
+B users, L history items, P profile fields, I items, D width, H heads. Indices are those of models/tower_inputs.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.item_content import ItemContent
+from models.tower_inputs import TowerInputs
+from models.user import HISTORY_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTowerConfig:
+    """The shape of both towers."""
+
+    width: int = 64
+    """Length of all vectors."""
+    blocks: int = 1
+    """Transformer blocks over the history."""
+    heads: int = 2
+    """Attention heads; divides width."""
+    dropout: float = 0.1
+    """Share of activations dropped while fitting."""
+    item_dropout: float = 0.1
+    """Share of items whose id is hidden in a step, so that content alone learns to place an item."""
+    user_dropout: float = 0.5
+    """Share of users whose id is hidden in a step, so that a stranger's profile alone says something."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}.")
+
+
+class ItemTower(nn.Module):
+    """The whole catalog -> (I, D), not yet normalised."""
+
+    tokens: Tensor
+    offsets: Tensor
+
+    def __init__(self, content: ItemContent, config: TwoTowerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.ids = nn.Parameter(torch.empty(content.offsets.size, width).normal_(std=width**-0.5))
+        self.content = nn.EmbeddingBag(max(len(content.vocabulary), 1), width, mode="sum")
+        nn.init.normal_(self.content.weight, std=0.02)
+        self.dropout = config.item_dropout
+        self.register_buffer("tokens", torch.from_numpy(content.tokens), persistent=False)
+        self.register_buffer("offsets", torch.from_numpy(content.offsets), persistent=False)
+
+    def forward(self) -> Tensor:
+        ids: Tensor = self.ids
+        if self.training and self.dropout:
+            ids = ids * (torch.rand(ids.shape[0], 1) >= self.dropout)
+        content: Tensor = self.content(self.tokens, self.offsets)
+        return ids + content
+
+
+class Block(nn.Module):
+    """Causal self-attention and a feed-forward layer, each normalised first and added to its input."""
+
+    def __init__(self, config: TwoTowerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.before_attention = nn.LayerNorm(width)
+        self.before_feed = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, states: Tensor, later: Tensor) -> Tensor:
+        """(B, L, D) -> (B, L, D); `later` is (L, L), minus infinity where a column comes after a row."""
+        states = states + self.dropout(self._attention(self.before_attention(states), later))
+        added: Tensor = states + self.dropout(self.feed(self.before_feed(states)))
+        return added
+
+    def _attention(self, states: Tensor, later: Tensor) -> Tensor:
+        batch, length, width = states.shape
+        query, key, value = self.qkv(states).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=later)  # (B, H, L, D / H)
+        joined: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        return joined
+
+
+class UserEncoder(nn.Module):
+    """A user's id, profile and history -> the user's vector after each item of it."""
+
+    later: Tensor
+
+    def __init__(self, inputs: TowerInputs, config: TwoTowerConfig) -> None:
+        super().__init__()
+        width, length = config.width, HISTORY_LENGTH + 1
+        self.users = nn.Embedding(inputs.user_ids.size + 1, width)
+        nn.init.zeros_(self.users.weight)
+        self.profile = nn.Embedding(inputs.profile_size, width)
+        nn.init.normal_(self.profile.weight, std=0.02)
+        self.positions = nn.Parameter(torch.empty(length, width).normal_(std=0.02))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        nn.init.eye_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.dropout = nn.Dropout(config.dropout)
+        self.user_dropout = config.user_dropout
+        self.register_buffer("later", torch.full((length, length), -torch.inf).triu(1), persistent=False)
+
+    def forward(self, history: Tensor, user: Tensor, profile: Tensor) -> Tensor:
+        """(B, L, D) item vectors, (B,) user indices, (B, P) profile indices -> (B, L + 1, D), L2-normalised.
+
+        Place t of the answer knows the user and the first t items.
+        """
+        if self.training and self.user_dropout:
+            user = user * (torch.rand(user.shape[0]) >= self.user_dropout)
+        taste = self.users(user)[:, None]
+        states = torch.cat([taste + self.profile(profile).sum(dim=1, keepdim=True), history], dim=1)
+        length = states.shape[1]
+        states = self.dropout(states + self.positions[:length])
+        for block in self.blocks:
+            states = block(states, self.later[:length, :length])
+        return F.normalize(self.out(self.norm(states)) + taste, dim=2)
+
+
+class TwoTower(nn.Module):
+    """Both towers over one catalog, whose content is described in the order of inputs.item_ids."""
+
+    def __init__(self, inputs: TowerInputs, content: ItemContent, config: TwoTowerConfig) -> None:
+        super().__init__()
+        self.items = ItemTower(content, config)
+        self.user = UserEncoder(inputs, config)
+
+    def forward(self, history: Tensor, user: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, L), (B,), (B, P) indices -> (B, L + 1, D) user vectors and (I, D) item vectors, L2-normalised."""
+        table = self.items()
+        # The last row stands for padding, which no earlier position ever attends to.
+        read = F.embedding(history, F.pad(table, (0, 0, 0, 1)))
+        return self.user(read, user, profile), F.normalize(table, dim=1)
+
+
+class ServedUser(nn.Module):
+    """The user tower over a fixed item table, as it is exported: one vector per user."""
+
+    table: Tensor
+
+    def __init__(self, towers: TwoTower) -> None:
+        super().__init__()
+        self.user = towers.user
+        self.register_buffer("table", F.pad(towers.items().detach(), (0, 0, 0, 1)))
+
+    def forward(self, history: Tensor, length: Tensor, user: Tensor, profile: Tensor) -> Tensor:
+        """(B, L) items padded at the end, (B,) how many are real, (B,), (B, P) -> (B, D), L2-normalised."""
+        vectors = self.user(F.embedding(history, self.table), user, profile)
+        places = length[:, None, None].expand(-1, 1, vectors.shape[2])
+        newest: Tensor = vectors.gather(1, places).squeeze(1)
+        return newest

@@ -1,0 +1,5 @@
+from services.features.service import SERVICE
+from services.runtime.server import run
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,109 @@
+"""Where everything meets: peers, event log, catalog, stages; built once, entered as a context manager."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.gateway.activity import LastKnownUsers, RecentActivity
+from services.gateway.catalog import Catalog
+from services.gateway.clients import Peers
+from services.gateway.fallback import Fallbacks
+from services.gateway.filters import Filters
+from services.gateway.impressions import ImpressionLog
+from services.gateway.intake import Intake
+from services.gateway.keys import ApiKeys, read_or_create_keys
+from services.gateway.listings import Latest, Popular, Similar
+from services.gateway.people import People
+from services.gateway.pipeline import Pipeline
+from services.gateway.publisher import CatalogPublisher
+from services.gateway.settings import GatewaySettings
+from services.gateway.stages import ListedScores, Ranking, Reranking, Retrieval, UserFeatures
+from services.gateway.traces import Traces
+from services.runtime.eventlog import EventLogProducer
+from services.runtime.itemfeed import ItemFeed
+from services.runtime.metrics import ITEMS
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the routes call."""
+
+    settings: GatewaySettings
+    keys: ApiKeys
+    peers: Peers
+    catalog: Catalog
+    pipeline: Pipeline
+    similar: Similar
+    popular: Popular
+    latest: Latest
+    intake: Intake
+    publisher: CatalogPublisher
+    people: People
+    traces: Traces
+
+    @property
+    def patience(self) -> float:
+        """Seconds a peer may take where no recommendation waits."""
+        return self.settings.peer_ms / 1000
+
+
+@asynccontextmanager
+async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+    """A gateway with its first catalog. It needs features for that once; later it lives with any peer away."""
+    keys = read_or_create_keys(settings.data_dir)
+    producer = EventLogProducer(settings.kafka_url)
+    timeout = settings.append_ms / 1000
+    try:
+        async with (
+            ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,
+            Peers.connect(settings) as peers,
+            ImpressionLog.open(producer, settings.impression_queue, timeout) as impressions,
+        ):
+            feed.on_change(lambda table: ITEMS.labels("gateway").set(len(table)))
+            yield _assembled(settings, keys, producer, Catalog(feed), peers, impressions)
+    finally:
+        await producer.close()
+
+
+def _assembled(
+    settings: GatewaySettings,
+    keys: ApiKeys,
+    producer: EventLogProducer,
+    catalog: Catalog,
+    peers: Peers,
+    impressions: ImpressionLog,
+) -> Gateway:
+    timeout = settings.append_ms / 1000
+    filters = Filters(catalog)
+    fallbacks = Fallbacks(catalog, filters)
+    last_known, recent = LastKnownUsers(settings.last_known_users), RecentActivity(settings.recent_activity_s)
+    traces = Traces(catalog, settings.traces, settings.trace_bytes)
+    publisher = CatalogPublisher(producer, catalog, timeout)
+    retrieval_ms = settings.retrieval_ms
+    pipeline = Pipeline(
+        features=UserFeatures(settings.features_ms, peers, last_known, recent),
+        retrieval=Retrieval(retrieval_ms, peers, fallbacks, settings.candidates),
+        listed=ListedScores(retrieval_ms, peers),
+        ranking=Ranking(settings.ranking_ms, peers, settings.challenger_share),
+        reranking=Reranking(settings.reranking_ms, peers),
+        filters=filters,
+        catalog=catalog,
+        traces=traces,
+        impressions=impressions,
+    )
+    return Gateway(
+        settings=settings,
+        keys=keys,
+        peers=peers,
+        catalog=catalog,
+        pipeline=pipeline,
+        similar=Similar(retrieval_ms, peers, fallbacks),
+        popular=Popular(retrieval_ms, peers, fallbacks),
+        latest=Latest(retrieval_ms, peers, fallbacks),
+        intake=Intake(producer, recent, settings.recent_event_ids, timeout),
+        publisher=publisher,
+        people=People(peers, catalog, publisher, last_known, recent, settings.peer_ms / 1000),
+        traces=traces,
+    )

@@ -1,0 +1,65 @@
+"""One request on its way: its budget, what it cost so far, and what had to be replaced."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from services.gateway.identifiers import new_recommendation_id
+from services.gateway.nouns import Ask
+from services.runtime.client import Budget
+
+LAST_KNOWN = "last known user state"
+"""The fallback that makes an answer `cache` rather than `fallback`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A stage that could not do its work, and what was done instead."""
+
+    stage: str
+    reason: str
+    fallback: str
+
+
+@dataclass(slots=True)
+class Journey:
+    """The state of one request. Stages add to it; nothing else changes on the way."""
+
+    ask: Ask
+    budget: Budget
+    identifier: uuid.UUID = field(default_factory=new_recommendation_id)
+    started: float = field(default_factory=time.perf_counter)
+    received_us: int = field(default_factory=lambda: time.time_ns() // 1000)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by stage."""
+    degraded: list[Degradation] = field(default_factory=list)
+    experiments: dict[str, str] = field(default_factory=dict)
+    """Variant by experiment."""
+
+    @classmethod
+    def start(cls, ask: Ask) -> Journey:
+        """The clock starts now."""
+        return cls(ask, Budget.of(ask.deadline_ms))
+
+    @property
+    def recommendation_id(self) -> str:
+        """As the answer, the impression and the trace spell it."""
+        return str(self.identifier)
+
+    @property
+    def seed(self) -> int:
+        """64 bits for everything random in this request, the same whenever it is replayed."""
+        return self.identifier.int & (1 << 64) - 1
+
+    @property
+    def served_by(self) -> str:
+        """fresh, cache or fallback."""
+        if not self.degraded:
+            return "fresh"
+        return "cache" if all(entry.fallback == LAST_KNOWN for entry in self.degraded) else "fallback"
+
+    def total_ms(self) -> float:
+        """Milliseconds since the start."""
+        return (time.perf_counter() - self.started) * 1000

@@ -1,0 +1,67 @@
+"""What the gateway can be told."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field
+
+from services.runtime.settings import ServiceSettings, service_config
+
+
+class GatewaySettings(ServiceSettings):
+    """Environment: CASCADE_GATEWAY_<FIELD>; the API keys are CASCADE_READ_KEY and CASCADE_WRITE_KEY."""
+
+    model_config = service_config("gateway")
+
+    port: int = Field(8000, ge=0, le=65535)
+    """Port of the REST door; 0 takes any free one."""
+    features_url: str = "grpc://127.0.0.1:50051"
+    """Where features listens."""
+    retrieval_url: str = "grpc://127.0.0.1:50052"
+    """Where retrieval listens."""
+    ranker_url: str = "grpc://127.0.0.1:50053"
+    """Where the ranker listens."""
+    reranker_url: str = "grpc://127.0.0.1:50054"
+    """Where the re-ranker listens."""
+    kafka_url: str = Field(
+        "kafka://127.0.0.1:9092", validation_alias=AliasChoices("CASCADE_GATEWAY_KAFKA_URL", "CASCADE_KAFKA_URL")
+    )
+    """The event log."""
+    catalog_deadline_s: float = Field(60.0, gt=0, le=3600)
+    """How long the start may wait for the first catalog from features."""
+
+    deadline_ms: int = Field(200, ge=20, le=2000)
+    """Budget of a whole recommendation when the request names none."""
+    features_ms: int = Field(50, ge=1, le=2000)
+    """Most that the user's features may take of it."""
+    retrieval_ms: int = Field(60, ge=1, le=2000)
+    """Most that candidates may take of it."""
+    ranking_ms: int = Field(60, ge=1, le=2000)
+    """Most that scores may take of it."""
+    reranking_ms: int = Field(50, ge=1, le=2000)
+    """Most that the slate may take of it."""
+    peer_ms: int = Field(2000, ge=20, le=30000)
+    """Most that a peer may take where no recommendation waits: models, users, readiness."""
+    append_ms: int = Field(3000, ge=100, le=30000)
+    """How long the event log may take to acknowledge before the caller is told 503."""
+
+    candidates: int = Field(500, ge=100, le=1000)
+    """Candidates asked of retrieval for one recommendation."""
+    challenger_share: float = Field(0.0, ge=0, le=1)
+    """Share of users whose candidates the ranker's challenger scores; by a stable hash of the user."""
+
+    body_bytes: int = Field(1024 * 1024, ge=1024)
+    """Largest request body."""
+    concurrent_requests: int = Field(512, ge=1)
+    """Requests served at once; more are told 429."""
+    trace_bytes: int = Field(48 * 1024 * 1024, ge=0)
+    """Memory for the traces of recent requests."""
+    traces: int = Field(10_000, ge=1)
+    """Most traces kept."""
+    last_known_users: int = Field(10_000, ge=1)
+    """Users whose last state is kept for when features is away."""
+    recent_event_ids: int = Field(200_000, ge=1)
+    """Event ids remembered to recognise duplicates early; ingest recognises the rest."""
+    recent_activity_s: float = Field(60.0, ge=0, le=3600)
+    """How long an item just posted about stays out of its user's answers on the gateway's own word."""
+    impression_queue: int = Field(10_000, ge=1)
+    """Impressions waiting for the event log; more are dropped and counted."""

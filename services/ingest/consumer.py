@@ -1,0 +1,199 @@
+"""The loop: poll, fold into the online store, gather for the lake, flush, commit.
+
+Offsets are committed when both sinks hold what lies before them. A failing sink is tried again with the same records,
+so an outage delays and loses nothing; an error of the broker sends the loop back to polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from kafka.errors import GroupIdNotFoundError, KafkaError
+from kafka.structs import OffsetAndMetadata
+from redis import RedisError
+
+from services.ingest.lake import Lake
+from services.ingest.online import OnlineWriter
+from services.ingest.records import Batch, read_batch
+from services.ingest.settings import IngestSettings
+from services.pb import events_pb2
+from services.runtime.errors import Unavailable
+from services.runtime.eventlog import DEAD_LETTERS, EventLogProducer, Record
+from services.runtime.logs import get_logger
+from services.runtime.metrics import EVENT_LAG_SECONDS, EVENTS
+
+log = get_logger("ingest")
+T = TypeVar("T")
+
+POLL_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+DEAD_LETTER_SECONDS = 10.0
+CLOSE_MS = 2000
+SIGN_OF_LIFE_SECONDS = 2.0
+"""How often offsets that did not change are committed again."""
+OUTAGES = (RedisError, KafkaError, OSError, Unavailable)
+"""What a sink raises when it is away, full or contended."""
+
+
+class Abandoned(Exception):
+    """A sink stayed away until the process had to end."""
+
+
+class Consumer:
+    """Runs in a thread of its own until it is stopped; `run` ends then, or raises what it cannot handle."""
+
+    def __init__(
+        self,
+        open_log: Callable[[], Any],
+        online: OnlineWriter,
+        lake: Lake,
+        dead_letters: EventLogProducer,
+        settings: IngestSettings,
+    ) -> None:
+        self._open_log = open_log
+        self._online = online
+        self._lake = lake
+        self._dead_letters = dead_letters
+        self._settings = settings
+        self._log: Any = None
+        self._positions: dict[Any, int] = {}
+        """Partition -> offset after the last record that is folded and gathered."""
+        self._committed: dict[Any, int] = {}
+        self._committed_at = 0.0
+        self._assigned: set[Any] = set()
+        self._flush_not_before = 0.0
+        self._stopped = threading.Event()
+        self._drain_until = 0.0
+
+    def stop(self, drain_seconds: float) -> None:
+        """Asks `run` to end: what the log holds already is read first, for `drain_seconds` at most."""
+        self._drain_until = time.monotonic() + drain_seconds
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Consumes until stopped, then flushes, commits and leaves the group."""
+        try:
+            self._log = self._until_done(self._open_log, "The event log cannot be opened")
+            while not self._stopped.is_set():
+                self._step()
+            while time.monotonic() < self._drain_until and self._step():
+                pass
+            self._flush()
+        except Abandoned:
+            log.warning("stopped before everything was written; the log delivers it again")
+        finally:
+            if self._log is not None:
+                self._log.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+    def _step(self) -> bool:
+        """One poll and what follows from it; False when the log had nothing new."""
+        if self._lake.rows >= self._settings.lake_rows and not self._flush():
+            time.sleep(POLL_SECONDS)
+            return True
+        polled = self._poll()
+        self._follow_assignment()
+        if polled:
+            self._take(read_batch(record for records in polled.values() for record in records))
+            self._positions |= {partition: records[-1].offset + 1 for partition, records in polled.items()}
+        if self._lake.waited() >= self._settings.lake_seconds:
+            self._flush()
+        elif not self._lake.rows:
+            self._commit()
+        return bool(polled)
+
+    def _poll(self) -> dict[Any, list[Any]]:
+        try:
+            polled: dict[Any, list[Any]] = self._log.poll(
+                timeout_ms=int(POLL_SECONDS * 1000), max_records=self._settings.batch_records
+            )
+        except KafkaError as error:
+            # A member that meets a rebalance is told so by an error; whoever polls again is taken in again.
+            log.info("polling again", reason=repr(error))
+            time.sleep(POLL_SECONDS)
+            return {}
+        return polled
+
+    def _follow_assignment(self) -> None:
+        """New partitions may come from a process that died between a file and its offsets."""
+        assigned = set(self._log.assignment())
+        if assigned - self._assigned:
+            self._until_done(self._lake.recover, "The newest files of the lake cannot be read")
+            log.info("reading", partitions=len(assigned))
+        self._assigned = assigned
+        self._positions = {partition: at for partition, at in self._positions.items() if partition in assigned}
+
+    def _take(self, batch: Batch) -> None:
+        if batch.rejected:
+            self._until_done(lambda: self._bury(batch.rejected), "Dead letters cannot be written")
+            EVENTS.labels("rejected").inc(len(batch.rejected))
+        new = self._until_done(lambda: self._online.write(batch.events, batch.changes), "Features cannot be written")
+        now_us = time.time_ns() // 1000
+        for event in new:
+            if event.received_us:
+                EVENT_LAG_SECONDS.observe((now_us - event.received_us) / 1e6)
+        EVENTS.labels("written").inc(len(new))
+        EVENTS.labels("duplicate").inc(len(batch.events) - len(new))
+        self._lake.add(batch)
+
+    def _bury(self, letters: Sequence[events_pb2.DeadLetter]) -> None:
+        for letter in letters:
+            log.warning("dead letter", topic=letter.topic, offset=letter.offset, reason=letter.reason)
+        records = [
+            Record(DEAD_LETTERS, f"{letter.topic}/{letter.partition}", letter.SerializeToString()) for letter in letters
+        ]
+        asyncio.run(self._dead_letters.append(records, timeout=DEAD_LETTER_SECONDS))
+
+    def _flush(self) -> bool:
+        """Appends to the lake and commits; False when the lake cannot be written now, to be tried again."""
+        if time.monotonic() < self._flush_not_before:
+            return False
+        try:
+            self._lake.flush()
+        except OUTAGES as error:
+            log.error("The lake cannot be written; nothing is lost, trying again.", reason=str(error))
+            self._flush_not_before = time.monotonic() + LONGEST_PAUSE_SECONDS
+            return False
+        self._commit()
+        return True
+
+    def _commit(self) -> None:
+        """Commits what both sinks hold, and now and then again: the answer tells whether the group still exists.
+
+        After a failure the log delivers again what was not committed.
+        """
+        quiet = time.monotonic() - self._committed_at < SIGN_OF_LIFE_SECONDS
+        if not self._positions or (quiet and self._positions == self._committed):
+            return
+        offsets = {partition: OffsetAndMetadata(at, "", -1) for partition, at in self._positions.items()}
+        self._committed_at = time.monotonic()
+        try:
+            self._log.commit(offsets, timeout_ms=5000)
+            self._committed = dict(self._positions)
+        except GroupIdNotFoundError:
+            log.warning("the log was emptied; reading it from its beginning")
+            self._reopen()
+        except KafkaError as error:
+            log.info("offsets not committed", reason=repr(error))
+
+    def _reopen(self) -> None:
+        """Joins anew: offsets of a log that is gone would skip records of the one that took its place."""
+        self._log.close(autocommit=False, timeout_ms=CLOSE_MS)
+        self._assigned, self._positions, self._committed = set(), {}, {}
+        self._log = self._until_done(self._open_log, "The event log cannot be opened")
+
+    def _until_done(self, action: Callable[[], T], complaint: str) -> T:
+        """The result of `action`, tried again while a sink is away; Abandoned when that outlasts a stop."""
+        pause = 0.05
+        while True:
+            try:
+                return action()
+            except OUTAGES as error:
+                log.error(f"{complaint}; trying again.", reason=str(error))
+            if self._stopped.is_set() and time.monotonic() + pause > self._drain_until:
+                raise Abandoned
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,93 @@
+"""Which processes make the stack, in the order they start; read it as the picture of the house."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.local.settings import LocalSettings
+from services.runtime.errors import SettingsError
+from services.runtime.settings import host_and_port
+from services.runtime.stores import redis_command
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Each process is one of many: numerical libraries that take every core for each of them cost 4-5 times the CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process of the stack."""
+
+    name: str
+    command: Sequence[str]
+    url: str
+    """Where it answers once it is ready: grpc://, http://, redis:// or kafka://host:port."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it is told beyond the environment of the manager."""
+
+
+Waves = Sequence[Sequence[Program]]
+"""Programs of one wave start together, when those before them are ready, and stop together in the reverse order."""
+
+
+def layout(settings: LocalSettings) -> Waves:
+    """The processes of the whole stack. SettingsError when a port is taken; port 0 is replaced by a free one."""
+    ports = {name: _usable_port(name, settings) for name in _port_names(settings)}
+
+    def url(scheme: str, name: str) -> str:
+        return f"{scheme}://{settings.host}:{ports[name]}"
+
+    redis_url = settings.redis_url or f"{url('redis', 'redis')}/0"
+    kafka_url = settings.kafka_url or url("kafka", "kafka")
+    shared = {
+        "CASCADE_DATA_DIR": str(settings.data_dir),
+        "CASCADE_LOG_FORMAT": settings.log_format,
+        "CASCADE_REDIS_URL": redis_url,
+        "CASCADE_KAFKA_URL": kafka_url,
+        **{name: os.environ.get(name, "1") for name in THREADS},
+    }
+
+    def service(name: str, *peers: str, scheme: str = "grpc") -> Program:
+        told = {f"CASCADE_{name.upper()}_PORT": str(ports[name]), f"CASCADE_{name.upper()}_HOST": settings.host}
+        told |= {f"CASCADE_{name.upper()}_{peer.upper()}_URL": url("grpc", peer) for peer in peers}
+        return Program(name, [sys.executable, "-m", f"services.{name}"], url(scheme, name), {**shared, **told})
+
+    redis = redis_command(settings.data_dir / "redis", ports.get("redis", 0), settings.host)
+    kafka = [sys.executable, "-m", "services.runtime.broker", "--port", str(ports.get("kafka", 0))]
+    stores = [] if settings.redis_url else [Program("redis", redis, redis_url)]
+    stores += [] if settings.kafka_url else [Program("kafka", kafka, kafka_url)]
+    return [
+        stores,
+        [service("features"), service("ingest")],
+        [service("retrieval", "features"), service("ranker", "features"), service("reranker", "features")],
+        [service("gateway", "features", "retrieval", "ranker", "reranker", scheme="http")],
+    ]
+
+
+def _port_names(settings: LocalSettings) -> list[str]:
+    own = [name for name in ("redis", "kafka") if not getattr(settings, f"{name}_url")]
+    return [*own, "features", "ingest", "retrieval", "ranker", "reranker", "gateway"]
+
+
+def _usable_port(name: str, settings: LocalSettings) -> int:
+    """The port a program is to listen on, after a look whether it can."""
+    port: int = getattr(settings, f"{name}_port")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} for {name} cannot be used ({error.strerror}). "
+                f"Stop what holds it, or set CASCADE_{name.upper()}_PORT.",
+                field=f"{name}_port",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def place(program: Program) -> tuple[str, int]:
+    """(host, port) of a program's URL."""
+    return host_and_port(program.url, program.url.split(":", 1)[0], program.name)

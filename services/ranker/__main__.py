@@ -1,0 +1,5 @@
+from services.ranker.service import SERVICE
+from services.runtime.server import run
+
+if __name__ == "__main__":
+    run(SERVICE)

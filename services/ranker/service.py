@@ -1,0 +1,113 @@
+"""The ranker's door: protobuf outside, columns inside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from services.pb import common_pb2, ranker_pb2, ranker_pb2_grpc
+from services.ranker.scoring import in_spec_order, score_candidates
+from services.ranker.settings import RankerSettings
+from services.ranker.versions import Versions, keep_fresh, require_champion
+from services.runtime.convert import ids_from_proto, matrix_from_proto, matrix_to_proto, user_from_proto
+from services.runtime.errors import InvalidArgument, TooLarge
+from services.runtime.itemfeed import ItemFeed
+from services.runtime.metrics import ITEMS
+from services.runtime.registry import RegisteredVersion, Registry
+from services.runtime.server import Door, Service
+
+MOST_CANDIDATES = 1000
+"""Candidates one Rank may ask for."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RankerService(ranker_pb2_grpc.RankerServicer):
+    """Scores with the version a request asks for."""
+
+    def __init__(self, versions: Versions, feed: ItemFeed) -> None:
+        self._versions = versions
+        self._feed = feed
+
+    async def Rank(self, request: ranker_pb2.RankRequest, context: Context) -> ranker_pb2.RankResponse:
+        chosen = self._versions.choose(request.model)
+        if len(request.ids) > MOST_CANDIDATES:
+            raise TooLarge(f"ids has {len(request.ids)} candidates; the limit is {MOST_CANDIDATES}.", field="ids")
+        # Scored on the event loop: at a millisecond or two a hand-over to a thread would cost more than it frees.
+        scored = score_candidates(
+            chosen.ranker,
+            self._feed.table,
+            user_from_proto(request.user),
+            ids_from_proto(request.ids),
+            _retrieval_scores(request),
+            at_ms=time.time_ns() // 1_000_000,
+        )
+        return ranker_pb2.RankResponse(
+            scores=scored.scores.astype("<f4", copy=False).tobytes(),
+            model_version=chosen.version,
+            model_kind=chosen.ranker.kind,
+            features=matrix_to_proto(scored.features, chosen.ranker.spec.columns) if request.with_features else None,
+            unknown=scored.unknown.tolist(),
+        )
+
+    async def ListModels(
+        self, request: common_pb2.ListModelsRequest, context: Context
+    ) -> common_pb2.ListModelsResponse:
+        listed = await asyncio.to_thread(self._versions.listed)
+        return common_pb2.ListModelsResponse(models=[_model_to_proto(found, loaded) for found, loaded in listed])
+
+
+def _retrieval_scores(request: ranker_pb2.RankRequest) -> NDArray[np.float32] | None:
+    matrix = request.retrieval_scores
+    if not matrix.rows:
+        return None
+    if matrix.rows != len(request.ids):
+        raise InvalidArgument(
+            f"retrieval_scores has {matrix.rows} rows for {len(request.ids)} ids; they must be parallel, or none.",
+            field="retrieval_scores",
+        )
+    return in_spec_order(matrix_from_proto(matrix), list(matrix.columns))
+
+
+def _model_to_proto(found: RegisteredVersion, loaded: bool) -> common_pb2.ModelVersion:
+    return common_pb2.ModelVersion(
+        name=found.name,
+        version=found.version,
+        kind=found.manifest.kind,
+        aliases=found.aliases,
+        loaded=loaded,
+        metrics=found.manifest.metrics,
+        lineage=found.manifest.lineage,
+    )
+
+
+@asynccontextmanager
+async def build(settings: RankerSettings) -> AsyncIterator[Door]:
+    """Waits for the catalog, loads and warms the models, and follows both from then on."""
+    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url)
+    await asyncio.to_thread(require_champion, registry)
+    async with ItemFeed.connect(settings.features_url, settings.catalog_seconds) as feed:
+        feed.on_change(lambda table: ITEMS.labels("ranker").set(len(table)))
+        versions = Versions(registry, feed, settings.kept_versions)
+        await asyncio.to_thread(versions.start)
+        following = asyncio.create_task(keep_fresh(versions, settings.poll_seconds))
+        ranker = RankerService(versions, feed)
+        try:
+            yield Door(
+                add=lambda server: ranker_pb2_grpc.add_RankerServicer_to_server(ranker, server),
+                services=("cascade.Ranker",),
+                failed=following,
+            )
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+SERVICE = Service("ranker", RankerSettings, build)

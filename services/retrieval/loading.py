@@ -1,0 +1,81 @@
+"""From artifact folders to a retriever: the same way in the service and in the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from models.artifact import DamagedArtifact
+from models.covisitation import CoVisitation
+from models.items import ItemTable
+from models.popularity import Popularity
+from models.user_tower import UserTower
+from services.retrieval.config import RetrievalConfig
+from services.retrieval.index import VectorIndex, open_index
+from services.retrieval.index.edge import EdgeIndex
+from services.retrieval.query import RetrievalModels, Tower
+from services.retrieval.retriever import Retriever
+from services.runtime.errors import SettingsError
+
+MODEL_NAMES = ("two_tower", "co_visitation", "popularity")
+"""As the registry knows them."""
+
+INDEX_FOLDER = "index"
+"""Inside the artifact of two_tower: the shard built from its vectors."""
+
+
+def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
+    """The models of three artifact folders, by name. SettingsError when one cannot be read."""
+    try:
+        return RetrievalModels(
+            UserTower.load(folders["two_tower"]),
+            CoVisitation.load(folders["co_visitation"]),
+            Popularity.load(folders["popularity"]),
+        )
+    except (DamagedArtifact, OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"A retrieval model cannot be loaded: {error}. Train again with: make train") from error
+
+
+@contextmanager
+def open_retriever(
+    folder: Path, items: ItemTable, scratch: Path, config: RetrievalConfig | None = None
+) -> Iterator[Retriever]:
+    """The retriever of freshly fitted artifacts: folder/two_tower, folder/co_visitation and folder/popularity.
+
+    The index is opened from a private copy under `scratch`, so the artifact stays as it was sealed.
+    """
+    models = load_models({name: folder / name for name in MODEL_NAMES})
+    index = _shard_of(folder / "two_tower", models.tower, scratch)
+    try:
+        yield Retriever(models, index, items, config)
+    finally:
+        index.close()
+
+
+def serve_index(url: str, version: str, folder: Path, tower: Tower, items: ItemTable) -> VectorIndex:
+    """The index of one tower version, ready to search.
+
+    edge:///path serves a private copy, under that path, of the shard in the artifact. A Qdrant server gets a
+    collection per version, filled from the artifact's vectors by whoever comes first.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "edge":
+        return _shard_of(folder, tower, Path(parts.path))
+    index = open_index(f"{url.rstrip('/')}/two_tower_{version}", tower.item_vectors.shape[1])
+    if index.count() < tower.item_ids.size:
+        genres = [items.genres[row] if row >= 0 else () for row in items.rows_of(tower.item_ids).tolist()]
+        index.upsert(tower.item_ids, tower.item_vectors, genres)
+    return index
+
+
+def _shard_of(folder: Path, tower: Tower, scratch: Path) -> EdgeIndex:
+    index = EdgeIndex.open_copy(folder / INDEX_FOLDER, scratch)
+    # The engine opens a folder without segments as an empty shard.
+    if (points := index.count()) < tower.item_ids.size:
+        index.close()
+        raise SettingsError(
+            f"{folder / INDEX_FOLDER} holds {points} of the tower's {tower.item_ids.size} vectors. Train again."
+        )
+    return index

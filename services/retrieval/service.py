@@ -1,0 +1,142 @@
+"""The wire side of retrieval: translate, ask the retriever, translate back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from models.spec import RETRIEVAL_COLUMNS
+from services.pb import common_pb2, retrieval_pb2, retrieval_pb2_grpc
+from services.retrieval.candidates import Candidates
+from services.retrieval.champions import Champions
+from services.retrieval.listing import latest, popular
+from services.retrieval.loading import MODEL_NAMES
+from services.retrieval.settings import RetrievalSettings
+from services.retrieval.similar import similar
+from services.runtime.convert import ids_from_proto, matrix_to_proto, user_from_proto
+from services.runtime.errors import InvalidArgument
+from services.runtime.itemfeed import ItemFeed
+from services.runtime.metrics import CANDIDATES
+from services.runtime.registry import Registry
+from services.runtime.server import Door, Service
+
+MAX_CANDIDATES = 1000
+"""Most items a request may ask for or bring."""
+
+
+class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
+    """One method per rpc."""
+
+    def __init__(self, champions: Champions, registry: Registry, settings: RetrievalSettings) -> None:
+        self._champions = champions
+        self._registry = registry
+        self._deadline_s = settings.source_deadline_ms / 1000
+
+    async def Retrieve(self, request: retrieval_pb2.RetrieveRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
+        n, serving = _checked(request.n), self._champions.current
+        candidates = await serving.retriever.retrieve_within(
+            user_from_proto(request.user),
+            n,
+            ids_from_proto(request.exclude),
+            list(request.categories),
+            request.context_item,
+            deadline_s=self._deadline_s,
+        )
+        for report in candidates.reports:
+            CANDIDATES.labels(report.source).observe(report.proposed)
+        return _answer(candidates, serving.versions)
+
+    async def ScoreItems(
+        self, request: retrieval_pb2.ScoreItemsRequest, context: Any
+    ) -> retrieval_pb2.RetrieveResponse:
+        if len(request.ids) > MAX_CANDIDATES:
+            raise InvalidArgument(f"ids may hold {MAX_CANDIDATES} items at most, not {len(request.ids)}.", field="ids")
+        serving = self._champions.current
+        scored = serving.retriever.score(user_from_proto(request.user), ids_from_proto(request.ids))
+        return _answer(scored, serving.versions)
+
+    async def Similar(self, request: retrieval_pb2.SimilarRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
+        n, serving = _checked(request.n), self._champions.current
+        found = similar(serving.retriever, request.item_id, n, ids_from_proto(request.exclude))
+        return _answer(found, serving.versions)
+
+    async def Popular(self, request: retrieval_pb2.PopularRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
+        n, serving = _checked(request.n), self._champions.current
+        found = popular(serving.retriever, n, dict(request.profile), list(request.categories))
+        return _answer(found, serving.versions)
+
+    async def Latest(self, request: retrieval_pb2.LatestRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
+        n, serving = _checked(request.n), self._champions.current
+        return _answer(latest(serving.retriever, n, list(request.categories)), serving.versions)
+
+    async def ListModels(self, request: common_pb2.ListModelsRequest, context: Any) -> common_pb2.ListModelsResponse:
+        return await asyncio.to_thread(self._listed)
+
+    def _listed(self) -> common_pb2.ListModelsResponse:
+        loaded = self._champions.current.versions
+        return common_pb2.ListModelsResponse(
+            models=[
+                common_pb2.ModelVersion(
+                    name=name,
+                    version=version.version,
+                    kind=version.manifest.kind,
+                    aliases=version.aliases,
+                    loaded=loaded[name] == version.version,
+                    metrics=version.manifest.metrics,
+                    lineage=version.manifest.lineage,
+                )
+                for name in MODEL_NAMES
+                for version in self._registry.versions(name)
+            ]
+        )
+
+
+@asynccontextmanager
+async def build(settings: RetrievalSettings) -> AsyncIterator[Door]:
+    """Waits for the catalog, loads and warms the champions, and follows both."""
+    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url)
+    async with (
+        ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,
+        Champions.following(registry, feed, settings) as champions,
+    ):
+        servicer = RetrievalServicer(champions, registry, settings)
+        yield Door(
+            lambda server: retrieval_pb2_grpc.add_RetrievalServicer_to_server(servicer, server),
+            ("cascade.Retrieval",),
+        )
+
+
+SERVICE = Service("retrieval", RetrievalSettings, build)
+
+
+def _checked(n: int) -> int:
+    if not 1 <= n <= MAX_CANDIDATES:
+        raise InvalidArgument(f"n must be between 1 and {MAX_CANDIDATES}, not {n}.", field="n")
+    return n
+
+
+def _answer(candidates: Candidates, versions: Mapping[str, str]) -> retrieval_pb2.RetrieveResponse:
+    return retrieval_pb2.RetrieveResponse(
+        ids=candidates.ids.tolist(),
+        scores=matrix_to_proto(np.ascontiguousarray(candidates.scores), RETRIEVAL_COLUMNS),
+        proposed_by=candidates.proposed_by.tolist(),
+        because=candidates.because.tolist(),
+        reports=[
+            retrieval_pb2.SourceReport(
+                source=report.source,
+                proposed=report.proposed,
+                kept=report.kept,
+                milliseconds=report.milliseconds,
+                error=report.error,
+            )
+            for report in candidates.reports
+        ],
+        removed=[
+            common_pb2.Removed(reason=reason, ids=ids.tolist()) for reason, ids in sorted(candidates.removed.items())
+        ],
+        model_versions=versions,
+    )

@@ -1,0 +1,72 @@
+"""The trainer's command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.trainer.data.lake import import_movielens
+from services.trainer.evaluation import evaluate as evaluate_all
+from services.trainer.pipeline import Plan
+from services.trainer.pipeline import train as train_all
+from services.trainer.progress import Steps
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
+Dataset = Annotated[str, typer.Option(help="ml-1m or ml-100k.")]
+Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
+RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
+
+
+@app.command()
+def fetch(data_dir: DataDir = Path(".data"), dataset: Dataset = "ml-1m") -> None:
+    """Fetch and verify a data set and fill the lake with it."""
+    snapshot = import_movielens(dataset, data_dir / "raw", data_dir / "lake")
+    Console().print(
+        f"{snapshot.dataset}: {snapshot.users:,} users, {snapshot.items:,} items, {snapshot.events:,} events "
+        f"(content {snapshot.content_hash[:12]})"
+    )
+
+
+@app.command()
+def train(
+    data_dir: DataDir = Path(".data"),
+    dataset: Dataset = "ml-1m",
+    seed: Seed = 0,
+    test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
+    registry_url: RegistryUrl = "",
+) -> None:
+    """Fetch, replay, fit, evaluate and publish."""
+    steps = Steps()
+    train_all(Plan(data_dir, dataset, seed, test_users, registry_url), steps)
+    show_models(steps.console, Registry.open(data_dir, registry_url))
+
+
+@app.command()
+def evaluate(data_dir: DataDir = Path(".data"), seed: Seed = 0, registry_url: RegistryUrl = "") -> None:
+    """P1 for the served funnel and its peers, P2 for both rankers, on every user."""
+    evaluate_all(Plan(data_dir, seed=seed, registry_url=registry_url), Steps())
+
+
+def show_models(console: Console, registry: Registry) -> None:
+    """The serving versions and what was measured of them."""
+    table = Table(title="Published models")
+    for heading in ("model", "version", "kind", "serves as", "HR@10", "NDCG@10", "HR@200"):
+        table.add_column(heading)
+    for name, alias in (
+        ("two_tower", CHAMPION), ("co_visitation", CHAMPION), ("popularity", CHAMPION),
+        ("ranker", CHAMPION), ("ranker", CHALLENGER),
+    ):  # fmt: skip
+        found = registry.resolve(name, alias)
+        scope = "funnel" if name == "ranker" else "retrieval"
+        figures = [found.manifest.metrics.get(f"{scope}_{metric}") for metric in ("hr@10", "ndcg@10", "hr@200")]
+        cells = ["" if figure is None else f"{figure:.4f}" for figure in figures]
+        table.add_row(name, found.version, found.manifest.kind, alias, *cells)
+    console.print(table)
+    console.print("[dim]HR and NDCG of models of retrieval are those of the merged candidates (protocol P1).")

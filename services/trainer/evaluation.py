@@ -1,0 +1,85 @@
+"""make evaluate: the published models and their peers under P1, both rankers under P2, in one report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.trainer.catalog import item_table
+from services.trainer.data.interactions import Interactions
+from services.trainer.funnel import Funnel, Moment, Ranks
+from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
+from services.trainer.p2 import p2_table, run_p2
+from services.trainer.peers import PEERS, peer_ranks
+from services.trainer.pipeline import RETRIEVAL, Plan
+from services.trainer.progress import Steps
+
+REPORT = "evaluation.json"
+
+
+def evaluate(plan: Plan, steps: Steps) -> None:
+    """Prints the tables and writes them to data_dir/evaluation.json."""
+    lake = plan.data_dir / "lake"
+    interactions = Interactions.load(lake)
+    found = p1(plan, steps, interactions)
+    steps.console.print(ranks_table(found))
+    steps.console.print(_differences(found))
+    with steps.step("P2: both rankers on a global time split") as advance:
+        p2 = run_p2(lake, plan.seed, lambda _scorer, done, planned: advance(done, planned))
+    steps.console.print(p2_table(p2))
+    report = {
+        "p1": {name: evaluate_ranks(ranks) for name, ranks in found.items()},
+        "p2": {name: {metric: list(value) for metric, value in result.metrics.items()} for name, result in p2.items()},
+    }
+    (plan.data_dir / REPORT).write_text(json.dumps(report, indent=2))
+    steps.console.print(f"Written to {plan.data_dir / REPORT}")
+
+
+def p1(plan: Plan, steps: Steps, interactions: Interactions) -> dict[str, NDArray[np.float64]]:
+    """Ranks of every user's last event by every peer, by retrieval alone and by the funnel with each ranker."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name in PEERS:
+        with steps.step(f"P1: {name}"):
+            found[name] = peer_ranks(interactions, name)
+    with steps.step("P1: the funnel as served") as advance, tempfile.TemporaryDirectory() as scratch:
+        registry = Registry.open(plan.data_dir, plan.registry_url)
+        ranks = served_ranks(registry, interactions, Path(scratch), advance)
+    return {
+        **found,
+        "retrieval, merged": ranks.retrieval,
+        **{f"funnel, {kind}": funnel for kind, funnel in ranks.funnel.items()},
+    }
+
+
+def served_ranks(
+    registry: Registry, interactions: Interactions, scratch: Path, advance: Callable[[int, int], None]
+) -> Ranks:
+    """Ranks by the registry's champions and its challenger."""
+    for name in RETRIEVAL:
+        (scratch / name).symlink_to(registry.resolve(name).folder)
+    rankers = {
+        found.manifest.kind: found.folder for found in map(registry.resolve, ("ranker",) * 2, (CHAMPION, CHALLENGER))
+    }
+    known = interactions.leave_last(1)
+    moments = [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in interactions.targets(1)]
+    return Funnel(scratch, item_table(known.items, known.events_frame()), rankers).ranks(moments, advance)
+
+
+def _differences(found: Mapping[str, NDArray[np.float64]]) -> Table:
+    """The champion's funnel against every peer, paired by user."""
+    table = Table(title="Funnel minus peer, paired by user, 95 % interval")
+    table.add_column("peer")
+    for metric in METRICS:
+        table.add_column(metric.upper(), justify="right")
+    champion = next(name for name in found if name.startswith("funnel"))
+    for name in PEERS:
+        gain = compare_ranks(found[champion], found[name])
+        table.add_row(name, *(f"{gain[m]:+.4f} [{gain[f'{m}_low']:+.4f}, {gain[f'{m}_high']:+.4f}]" for m in METRICS))
+    return table

@@ -1,0 +1,173 @@
+"""The funnel as served, without the wire, over many users at once: what training learns from and P1 measures.
+
+Each worker process opens the artifacts with the code of the services; a request costs a few milliseconds, so two
+cores go through 6,000 users in half a minute.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.items import ItemTable
+from models.ranking import Ranker, load_ranker
+from models.rows import LabelledRows
+from models.spec import FeatureSpec
+from models.user import UserState
+from services.retrieval.loading import open_retriever
+from services.retrieval.retriever import Retriever
+from services.trainer.ranking_dataset import RankingDataset, RankingQuery
+
+CANDIDATES = 500
+"""Candidates per request, the gateway's default."""
+CHUNK = 200
+"""Moments a worker takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A user right before an event, and the item of that event."""
+
+    user: UserState
+    target: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """(U,) 1-based ranks of the target, infinite where the list does not hold it."""
+
+    retrieval: NDArray[np.float64]
+    """In retrieval's order of CANDIDATES items."""
+    funnel: dict[str, NDArray[np.float64]]
+    """The same candidates in each ranker's order."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """What a worker process keeps between chunks."""
+
+    retriever: Retriever
+    items: ItemTable
+    rankers: dict[str, Ranker]
+    stack: ExitStack
+
+
+_worker: _Worker | None = None
+
+
+def _open(folder: Path, items: ItemTable, rankers: dict[str, Path]) -> None:
+    global _worker
+    stack = ExitStack()
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cascade-index-")))
+    retriever = stack.enter_context(open_retriever(folder, items, scratch))
+    _worker = _Worker(retriever, items, {name: load_ranker(path) for name, path in rankers.items()}, stack)
+
+
+def _opened() -> _Worker:
+    if _worker is None:
+        raise RuntimeError("The worker process was not opened.")
+    return _worker
+
+
+def _queries(moments: Sequence[Moment]) -> Iterator[RankingQuery]:
+    for moment in moments:
+        candidates = _opened().retriever.retrieve(moment.user, CANDIDATES)
+        places = np.flatnonzero(candidates.ids == np.uint64(moment.target))
+        label = int(places[0]) if places.size else -1
+        yield RankingQuery(moment.user, candidates.ids, candidates.scores, label, moment.at_ms)
+
+
+def _learn(task: tuple[Sequence[Moment], FeatureSpec, int, int]) -> RankingDataset | None:
+    moments, spec, negatives, seed = task
+    queries = [query for query in _queries(moments) if query.label >= 0]
+    return RankingDataset.of(queries, spec, _opened().items, negatives, seed) if queries else None
+
+
+def _rank(moments: Sequence[Moment]) -> Ranks:
+    worker = _opened()
+    retrieval: list[float] = []
+    funnel: dict[str, list[float]] = {name: [] for name in worker.rankers}
+    for query in _queries(moments):
+        retrieval.append(query.label + 1 if query.label >= 0 else np.inf)
+        for name, ranker in worker.rankers.items():
+            rows = ranker.spec.assemble(query.user, worker.items, query.ids, query.retrieval_scores, query.at_ms)
+            order = np.argsort(-ranker.score(rows), kind="stable")
+            funnel[name].append(float(np.flatnonzero(order == query.label)[0] + 1) if query.label >= 0 else np.inf)
+    return Ranks(np.array(retrieval), {name: np.array(ranks) for name, ranks in funnel.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Artifacts on disk: `folder` holds two_tower, co_visitation and popularity; `rankers` are folders by name."""
+
+    folder: Path
+    items: ItemTable
+    rankers: dict[str, Path]
+    workers: int = os.cpu_count() or 1
+
+    def dataset(
+        self,
+        moments: Sequence[Moment],
+        spec: FeatureSpec,
+        negatives: int,
+        seed: int,
+        progress: Callable[[int, int], None],
+    ) -> RankingDataset:
+        """What a ranker can learn from these moments; those whose target retrieval missed are left out."""
+        chunks = _chunks(moments)
+        tasks = [(chunk, spec, negatives, seed + place) for place, chunk in enumerate(chunks)]
+        parts: list[RankingDataset] = []
+        with self._pool() as pool:
+            for done, part in enumerate(pool.map(_learn, tasks), 1):
+                if part is not None:
+                    parts.append(part)
+                progress(done, len(tasks))
+        return _joined(parts)
+
+    def ranks(self, moments: Sequence[Moment], progress: Callable[[int, int], None]) -> Ranks:
+        """Where each moment's target stands, after retrieval and after each ranker."""
+        chunks = _chunks(moments)
+        parts: list[Ranks] = []
+        with self._pool() as pool:
+            for done, part in enumerate(pool.map(_rank, chunks), 1):
+                parts.append(part)
+                progress(done, len(chunks))
+        return Ranks(
+            np.concatenate([part.retrieval for part in parts]),
+            {name: np.concatenate([part.funnel[name] for part in parts]) for name in self.rankers},
+        )
+
+    def _pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_open,
+            initargs=(self.folder, self.items, self.rankers),
+        )
+
+
+def _joined(parts: Sequence[RankingDataset]) -> RankingDataset:
+    """One dataset of several; its statistics are those of all rows together."""
+    if not parts:
+        raise ValueError("Retrieval proposed none of the targets: the ranker has nothing to learn from.")
+    rows = LabelledRows(
+        np.concatenate([part.rows.features for part in parts]),
+        np.concatenate([part.rows.labels for part in parts]),
+        np.concatenate([part.rows.weights for part in parts]),
+        np.concatenate([part.rows.group_sizes for part in parts]),
+    )
+    return RankingDataset(parts[0].spec.with_normalizer(rows.features), rows)
+
+
+def _chunks(moments: Sequence[Moment]) -> list[Sequence[Moment]]:
+    return [moments[start : start + CHUNK] for start in range(0, len(moments), CHUNK)]

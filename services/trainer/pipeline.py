@@ -1,0 +1,167 @@
+"""From nothing to published models: fetch, replay, fit, evaluate, publish. Every step says how far it is.
+
+The ranker must not learn from retrieval scores that already know the answer. So retrieval is fitted twice: first
+without each user's last WINDOW + 1 events, whose middle WINDOW become the ranker's moments; then, warm-started, on
+everything but the last event, which is the test of P1 (and stays unseen by what is served).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from models.artifact import annotate, read_manifest, seal, verify
+from models.items import ItemTable
+from models.spec import FeatureSpec
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.trainer.catalog import item_table
+from services.trainer.data.interactions import Interactions
+from services.trainer.data.lake import Snapshot, import_movielens
+from services.trainer.funnel import Funnel, Moment, Ranks
+from services.trainer.history import build_history
+from services.trainer.index import build_index
+from services.trainer.p1 import evaluate_ranks
+from services.trainer.progress import Steps, mark_trained
+from services.trainer.ranking import Kind, fit_ranker
+from services.trainer.retrieval_models import fit_retrieval
+
+WINDOW = 2
+"""Events of each user that the ranker learns from: those before the last one."""
+NEGATIVES = 80
+"""Candidates kept beside the target of each moment."""
+RETRIEVAL = ("two_tower", "co_visitation", "popularity")
+RANKERS: tuple[Kind, ...] = ("lambdamart", "dlrm")
+"""The first becomes champion, the second challenger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to train, and where."""
+
+    data_dir: Path = Path(".data")
+    dataset: str = "ml-1m"
+    seed: int = 0
+    test_users: int = 2000
+    """Users P1 is measured on at the end, drawn at random; 0 for all. `evaluate` takes all."""
+    registry_url: str = ""
+    """MLflow server; empty for the SQLite file in the data folder."""
+
+
+def train(plan: Plan, steps: Steps) -> dict[str, str]:
+    """Runs the whole pipeline; returns the published versions, champions and challengers, by name."""
+    lake = plan.data_dir / "lake"
+    with steps.step(f"data: {plan.dataset}, fetched and verified"):
+        snapshot = import_movielens(plan.dataset, plan.data_dir / "raw", lake)
+    with steps.step("features: history replayed into offline views") as advance:
+        build_history(plan.data_dir, lambda _view, share: advance(round(share * 100), 100))
+    drafts = plan.data_dir / "drafts"
+    shutil.rmtree(drafts, ignore_errors=True)
+    try:
+        interactions = Interactions.load(lake)
+        folders = fit(plan, steps, interactions, snapshot, drafts)
+        measure(plan, steps, interactions, folders)
+        with steps.step("registry: published"):
+            versions = publish(plan, folders)
+            mark_trained(plan.data_dir, versions)
+        return versions
+    finally:
+        shutil.rmtree(drafts, ignore_errors=True)
+
+
+def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot, drafts: Path) -> dict[str, Path]:
+    """Artifact folders of every model, by registered name; rankers by kind."""
+    lineage = {
+        "data_snapshot": snapshot.content_hash,
+        "code_revision": code_revision(),
+        "seed": str(plan.seed),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    before, after = drafts / "before", drafts / "after"
+    earlier = interactions.leave_last(WINDOW + 1)
+    with steps.step("retrieval: fitted before the ranker's window") as advance:
+        fit_retrieval(earlier, before, lineage=lineage, seed=plan.seed, progress=advance)
+        table = item_table(earlier.items, earlier.events_frame())
+        with_index(before, table)
+    rankers: dict[str, Path] = {kind: drafts / kind for kind in RANKERS}
+    moments = [
+        Moment(interactions.state_before(user, last), item, at_ms)
+        for last in range(2, WINDOW + 2)
+        for user, item, at_ms in interactions.targets(last)
+    ]
+    with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
+        spec = FeatureSpec.of(table, interactions.profiles)
+        dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
+    for kind in RANKERS:
+        with steps.step(f"ranker: {kind} fitted on {len(dataset.rows.labels):,} rows") as advance:
+            fit_ranker(kind, dataset, rankers[kind], plan.seed, advance, lineage=lineage)
+    known = interactions.leave_last(1)
+    with steps.step("retrieval: refitted on everything but the last event") as advance:
+        fit_retrieval(known, after, lineage=lineage, seed=plan.seed, warm_start=before / "two_tower", progress=advance)
+        recall = with_index(after, item_table(known.items, known.events_frame()))
+    steps.console.print(f"    served index against exact search: recall@100 [b]{recall:.4f}")
+    return {**{name: after / name for name in RETRIEVAL}, **rankers}
+
+
+def with_index(folder: Path, table: ItemTable) -> float:
+    """Builds the vector index inside the tower's artifact and returns its recall@100 against exact search."""
+    tower = folder / "two_tower"
+    ids = np.load(tower / "item_ids.npy")
+    genres = [table.genres[row] if row >= 0 else () for row in table.rows_of(ids).tolist()]
+    report = build_index(ids, np.load(tower / "item_vectors.npy"), genres, tower / "index")
+    manifest = read_manifest(tower)
+    seal(tower, replace(manifest, metrics={**manifest.metrics, "index_recall@100": report.recall_at_100}))
+    return report.recall_at_100
+
+
+def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[str, Path]) -> Ranks:
+    """P1 of the funnel as served, on the test event of (a sample of) the users; written into the manifests."""
+    known = interactions.leave_last(1)
+    moments = [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in interactions.targets(1)]
+    if 0 < plan.test_users < len(moments):
+        chosen = np.random.default_rng(plan.seed).choice(len(moments), plan.test_users, replace=False)
+        moments = [moments[place] for place in sorted(chosen.tolist())]
+    table = item_table(known.items, known.events_frame())
+    funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in RANKERS})
+    with steps.step(f"evaluation: P1 as served, {len(moments):,} users") as advance:
+        ranks = funnel.ranks(moments, advance)
+    for name in RETRIEVAL:
+        annotate(folders[name], _prefixed("retrieval", evaluate_ranks(ranks.retrieval)))
+    for kind, found in ranks.funnel.items():
+        annotate(folders[kind], _prefixed("funnel", evaluate_ranks(found)))
+    return ranks
+
+
+def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in metrics.items()}
+
+
+def publish(plan: Plan, folders: dict[str, Path]) -> dict[str, str]:
+    """Registers every artifact, then moves the aliases: what serves changes only when all of it is there."""
+    registry = Registry.open(plan.data_dir, plan.registry_url)
+    for folder in folders.values():
+        verify(folder)
+    versions = {
+        name: registry.publish("ranker" if name in RANKERS else name, folder) for name, folder in folders.items()
+    }
+    for name in RETRIEVAL:
+        registry.set_alias(name, CHAMPION, versions[name])
+    registry.set_alias("ranker", CHALLENGER, versions[RANKERS[1]])
+    registry.set_alias("ranker", CHAMPION, versions[RANKERS[0]])
+    return versions
+
+
+def code_revision() -> str:
+    """The commit of the working tree, or "unknown" outside a clone."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True, text=True, timeout=10, check=False, cwd=Path(__file__).parent,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() if done.returncode == 0 else "unknown"

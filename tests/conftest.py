@@ -1,0 +1,16 @@
+"""What tests of several packages share: a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.runtime.stores import redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis of this test run. Flush it, or use ids of your own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url

@@ -1,0 +1,123 @@
+"""Following the registry: champions loaded together, swapped whole, kept when the new ones are no good."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.items import ItemTable
+from models.user import UserState
+from services.retrieval.champions import Champions
+from services.retrieval.index.edge import EdgeIndex
+from services.retrieval.loading import open_retriever
+from services.retrieval.settings import RetrievalSettings
+from services.runtime.errors import NotFound, SettingsError
+from services.runtime.itemfeed import ItemFeed
+from services.runtime.registry import CHAMPION, Registry
+from tests.retrieval.artifacts import MODELS
+from tests.retrieval.tiny_models import DIMENSION, IDS, catalog
+
+
+@pytest.fixture
+def registry(data_dir: Path) -> Registry:
+    return Registry.open(data_dir)
+
+
+@pytest.fixture
+def feed() -> ItemFeed:
+    feed = ItemFeed()
+    feed.table = ItemTable(catalog())
+    return feed
+
+
+@pytest.fixture
+def champions(registry: Registry, feed: ItemFeed, data_dir: Path) -> Iterator[Champions]:
+    champions = Champions(registry, feed, RetrievalSettings(CASCADE_DATA_DIR=data_dir))
+    yield champions
+    champions.close()
+
+
+async def test_nothing_new_changes_nothing(champions: Champions) -> None:
+    before = champions.current
+    assert before.versions == dict.fromkeys(MODELS, "1")
+    assert not await champions.refresh()
+    assert champions.current is before
+
+
+async def test_tower_and_index_are_swapped_together_and_the_old_copy_goes(
+    champions: Champions, registry: Registry, artifacts: Path, data_dir: Path
+) -> None:
+    before = champions.current.retriever
+    registry.publish("two_tower", artifacts / "two_tower", CHAMPION)
+    assert await champions.refresh()
+    assert champions.current.versions["two_tower"] == "2"
+    assert champions.current.retriever.index is not before.index
+    assert before.retrieve(UserState(0), 5).reports[0].error == ""
+    assert not await champions.refresh()
+    assert len(list((data_dir / "index").iterdir())) == 1
+
+
+async def test_a_damaged_new_champion_changes_nothing(
+    champions: Champions, registry: Registry, artifacts: Path
+) -> None:
+    version = registry.publish("popularity", artifacts / "popularity")
+    folder = registry.resolve("popularity", version).folder
+    next(path for path in folder.iterdir() if path.name != "manifest.json").write_bytes(b"junk")
+    registry.set_alias("popularity", CHAMPION, version)
+    assert not await champions.refresh()
+    assert champions.current.versions["popularity"] == "1"
+
+
+async def test_a_catalog_that_changes_while_champions_load_is_not_lost(
+    champions: Champions, registry: Registry, artifacts: Path, feed: ItemFeed
+) -> None:
+    registry.publish("co_visitation", artifacts / "co_visitation", CHAMPION)
+    feed.table = feed.table.updated(catalog().empty(), np.array([1], np.uint64))
+    assert await champions.refresh()
+    assert champions.current.retriever.catalog.items is feed.table
+
+
+def test_a_damaged_champion_at_the_start_is_one_sentence(feed: ItemFeed, registry: Registry, data_dir: Path) -> None:
+    folder = registry.resolve("co_visitation").folder
+    next(path for path in folder.iterdir() if path.name != "manifest.json").write_bytes(b"junk")
+    with pytest.raises(SettingsError, match="is damaged"):
+        Champions(registry, feed, RetrievalSettings(CASCADE_DATA_DIR=data_dir))
+
+
+def test_a_missing_champion_is_one_sentence(feed: ItemFeed, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="has no 'champion' of 'two_tower'"):
+        Champions(Registry.open(tmp_path), feed, RetrievalSettings(CASCADE_DATA_DIR=tmp_path))
+
+
+def test_a_tower_without_a_whole_index_is_refused(artifacts: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(artifacts, folder)
+    shutil.rmtree(folder / "two_tower" / "index")
+    with (
+        pytest.raises(SettingsError, match="no vector index"),
+        open_retriever(folder, ItemTable(catalog()), tmp_path / "scratch"),
+    ):
+        pass
+    index = EdgeIndex.create(folder / "two_tower" / "index", DIMENSION)
+    index.upsert(IDS[:7], np.zeros((7, DIMENSION), np.float32), [()] * 7)
+    index.close()
+    with (
+        pytest.raises(SettingsError, match="7 of the tower's 90 vectors"),
+        open_retriever(folder, ItemTable(catalog()), tmp_path / "scratch"),
+    ):
+        pass
+    assert not any((tmp_path / "scratch").iterdir())
+
+
+def test_a_model_that_is_not_there_is_one_sentence(artifacts: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifacts, tmp_path / "some")
+    shutil.rmtree(tmp_path / "some" / "popularity")
+    with (
+        pytest.raises(SettingsError, match="retrieval model cannot be loaded"),
+        open_retriever(tmp_path / "some", ItemTable(catalog()), tmp_path / "scratch"),
+    ):
+        pass

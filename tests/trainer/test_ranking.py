@@ -1,0 +1,161 @@
+"""From queries to a sealed ranker: what a dataset holds, and artifacts that load and rank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.artifact import DamagedArtifact, read_manifest
+from models.dlrm import Dlrm, DlrmConfig
+from models.lambdamart import LambdaMartConfig
+from models.ranking import load_ranker
+from models.rows import LabelledRows
+from services.trainer.ranking import TREES_FILE, WEIGHTS_FILE, Kind, RankerConfig, fit_ranker
+from services.trainer.ranking_dataset import RankingDataset, RankingQuery
+from services.trainer.ranking_dlrm import fit_dlrm, held_out_loss
+from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, separable_rows, spec, user
+
+CONFIGS: dict[Kind, RankerConfig] = {
+    "lambdamart": LambdaMartConfig(trees=20, leaves=7, min_rows_in_leaf=5, threads=1),
+    "dlrm": DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=8, batch_rows=240, threads=1),
+}
+
+
+def queries(count: int, candidates: int = 30) -> Iterator[RankingQuery]:
+    ids = np.arange(1, candidates + 1, dtype=np.uint64)
+    for number in range(count):
+        yield RankingQuery(user(), ids, retrieval_scores(candidates, number), number % candidates - 1, NOW_MS)
+
+
+def separable_dataset() -> RankingDataset:
+    items = catalog()
+    rows = separable_rows(spec(items), items)
+    return RankingDataset(spec(items).with_normalizer(rows.features), rows)
+
+
+def test_a_query_keeps_its_target_and_a_bounded_sample_of_the_others() -> None:
+    items = catalog()
+    dataset = RankingDataset.of(queries(31), spec(items), items, negatives=10)
+    # Of 31 queries two had no target among the candidates (label -1).
+    assert dataset.rows.group_sizes.tolist() == [11] * 29
+    assert dataset.rows.labels.reshape(29, 11).sum(axis=1).tolist() == [1.0] * 29
+    assert dataset.spec.normalizer is not None
+
+
+def test_sampled_rows_carry_the_ranks_of_the_whole_list() -> None:
+    items = catalog()
+    query = RankingQuery(user(), items.ids, retrieval_scores(len(items)), 4, NOW_MS)
+    dataset = RankingDataset.of([query], spec(items), items, negatives=5)
+    whole = spec(items).assemble(query.user, items, query.ids, query.retrieval_scores, query.at_ms)
+    for row in dataset.rows.features:
+        assert (np.nan_to_num(whole, nan=-1) == np.nan_to_num(row, nan=-1)).all(axis=1).any()
+    target = dataset.rows.features[dataset.rows.labels == 1]
+    np.testing.assert_array_equal(target[0], whole[4])
+
+
+def test_the_sample_depends_on_the_seed_alone() -> None:
+    items = catalog()
+    first, same, other = (
+        RankingDataset.of(queries(20), spec(items), items, negatives=5, seed=seed).rows.features for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+def test_queries_without_any_target_are_refused() -> None:
+    items = catalog()
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        RankingDataset.of([RankingQuery(user(), items.ids, retrieval_scores(40), -1, NOW_MS)], spec(items), items)
+
+
+def test_a_split_keeps_queries_whole_and_loses_none() -> None:
+    dataset = separable_dataset()
+    train, held_out = dataset.split(0.25, seed=0)
+    assert (train.group_sizes.size, held_out.group_sizes.size) == (150, 50)
+    for part in (train, held_out):
+        assert (np.add.reduceat(part.labels, np.cumsum(part.group_sizes) - part.group_sizes) == 1).all()
+    both = np.concatenate([train.features, held_out.features])
+    order_a, order_b = (np.lexsort(np.nan_to_num(rows).T) for rows in (both, dataset.rows.features))
+    np.testing.assert_array_equal(both[order_a], dataset.rows.features[order_b])
+
+
+@pytest.mark.parametrize("kind", ["lambdamart", "dlrm"])
+def test_a_fitted_ranker_loads_knows_its_spec_and_puts_the_relevant_first(kind: Kind, tmp_path: Path) -> None:
+    dataset = separable_dataset()
+    told: list[tuple[int, int]] = []
+    manifest = fit_ranker(
+        kind,
+        dataset,
+        tmp_path / "ranker",
+        seed=1,
+        progress=lambda done, planned: told.append((done, planned)),
+        config=CONFIGS[kind],
+        lineage={"data_snapshot": "abc"},
+    )
+    ranker = load_ranker(tmp_path / "ranker")
+    assert ranker.kind == kind
+    assert ranker.spec.columns == dataset.spec.columns
+    first = ranker.score(dataset.rows.features).reshape(-1, 12).argmax(axis=1)
+    assert (first == dataset.rows.labels.reshape(-1, 12).argmax(axis=1)).mean() > 0.9
+    sealed = read_manifest(tmp_path / "ranker")
+    assert (sealed.files, sealed.metrics, sealed.lineage) == (manifest.files, manifest.metrics, manifest.lineage)
+    assert (manifest.lineage["seed"], manifest.lineage["data_snapshot"]) == ("1", "abc")
+    assert manifest.metrics["held_out_hr_at_10"] > 0.9
+    assert all(0 < done <= planned for done, planned in told)
+
+
+def test_the_trained_forms_in_the_artifacts_score_as_the_served_ones(tmp_path: Path) -> None:
+    dataset = separable_dataset()
+    rows = dataset.rows.features[:300].copy()
+    rows[np.random.default_rng(0).random(rows.shape) < 0.2] = np.nan
+    fit_ranker("lambdamart", dataset, tmp_path / "trees", config=CONFIGS["lambdamart"])
+    booster = lightgbm.Booster(model_file=str(tmp_path / "trees" / TREES_FILE))
+    numeric = np.ascontiguousarray(rows[:, : len(dataset.spec.numeric_columns)])
+    expected = np.asarray(booster.predict(numeric, raw_score=True), np.float32)
+    np.testing.assert_allclose(load_ranker(tmp_path / "trees").score(rows), expected, atol=1e-5)
+
+    config = DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=1, threads=1)
+    fit_ranker("dlrm", dataset, tmp_path / "network", config=config)
+    network = Dlrm(dataset.spec, config).eval()
+    network.load_state_dict(load_file(tmp_path / "network" / WEIGHTS_FILE))
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(rows)).squeeze(1).numpy()
+    np.testing.assert_allclose(load_ranker(tmp_path / "network").score(rows), expected, atol=1e-5)
+
+
+def test_a_damaged_or_foreign_artifact_is_refused_by_name(tmp_path: Path) -> None:
+    fit_ranker("lambdamart", separable_dataset(), tmp_path / "ranker", config=CONFIGS["lambdamart"])
+    manifest = tmp_path / "ranker" / "manifest.json"
+    sealed = manifest.read_text()
+    changed = json.loads(sealed)
+    changed["spec"]["columns"][0] = "something_else"
+    manifest.write_text(json.dumps(changed))
+    with pytest.raises(DamagedArtifact, match="other feature columns"):
+        load_ranker(tmp_path / "ranker")
+    manifest.write_text(sealed)
+    (tmp_path / "ranker" / "model.onnx").write_bytes(b"")
+    with pytest.raises(DamagedArtifact, match=r"model\.onnx"):
+        load_ranker(tmp_path / "ranker")
+
+
+def test_the_network_kept_is_the_best_epoch_and_one_seed_gives_one_network() -> None:
+    dataset = separable_dataset()
+    train, held_out = dataset.split(0.2, seed=0)
+    config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=12, batch_rows=240, learning_rate=0.05, threads=1)
+    # A held-out part with labels at random gets worse as the fit goes on: the best epoch is not the last.
+    random = np.random.default_rng(0)
+    noise = LabelledRows(
+        held_out.features, random.permuted(held_out.labels.reshape(-1, 12), axis=1).reshape(-1), held_out.weights,
+        held_out.group_sizes,
+    )  # fmt: skip
+    first, second = (fit_dlrm(train, noise, dataset.spec, config, seed=5) for _ in range(2))
+    stubborn = fit_dlrm(train, train, dataset.spec, config, seed=5)
+    assert held_out_loss(first, noise, config) == held_out_loss(second, noise, config)
+    assert held_out_loss(first, noise, config) < held_out_loss(stubborn, noise, config)
