@@ -17,16 +17,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
-import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from loadtests import feature_store
+from loadtests.client import Client, connected, known_users
 from loadtests.processes import Usage, stack_processes, usage
-from services.gateway.keys import read_or_create_keys
 
 STAGE_BUDGETS_MS = {"features": 10.0, "retrieval": 10.0, "ranking": 20.0, "reranking": 5.0, "total": 200.0}
 """Classic budgets at p99, milliseconds."""
@@ -68,28 +66,24 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
 
 
-async def drive(url: str, key: str, users: Sequence[str], clients: int, requests: int, progress: Progress) -> Round:
+async def drive(client: Client, users: Sequence[str], clients: int, requests: int, progress: Progress) -> Round:
     """`requests` recommendations by `clients` concurrent clients, each waiting for its answer before it asks again."""
     task = progress.add_task(f"{clients} clients", total=requests)
     outcome = Round(clients, requests, 0.0, [], {}, 0, 0)
     left = iter(range(requests))
     draw = random.Random(clients)
 
-    async def client(session: aiohttp.ClientSession) -> None:
+    async def one_after_the_other() -> None:
         for _ in left:
-            body = {"user_id": draw.choice(users), "surface": "home", "n": 10}
+            user = draw.choice(users)
             started = time.perf_counter()
-            async with session.post(f"{url}/v1/recommendations", json=body) as response:
-                answer = json.loads(await response.read())
+            status, answer = await client.recommend(user)
             outcome.latencies_ms.append((time.perf_counter() - started) * 1000)
-            _count(outcome, response.status, answer)
+            _count(outcome, status, answer)
             progress.advance(task)
 
     started = time.perf_counter()
-    async with aiohttp.ClientSession(
-        headers={"X-API-Key": key}, timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=0)
-    ) as session:
-        await asyncio.gather(*(client(session) for _ in range(clients)))
+    await asyncio.gather(*(one_after_the_other() for _ in range(clients)))
     outcome.seconds = time.perf_counter() - started
     return outcome
 
@@ -103,17 +97,18 @@ def _count(outcome: Round, status: int, answer: dict[str, Any]) -> None:
         outcome.stages_ms.setdefault(stage, []).append(milliseconds)
 
 
-async def measure(url: str, key: str, users: Sequence[str], requests: int) -> list[Round]:
+async def measure(url: str, data_dir: Path, requests: int) -> list[Round]:
     """A warm-up that does not count, then one round for 1, 4 and 16 clients."""
-    processes = stack_processes()
+    processes, users = stack_processes(), known_users(data_dir)
     rounds: list[Round] = []
     with Progress(transient=True) as progress:
-        await drive(url, key, users, 4, 200, progress)
-        for clients in (1, 4, 16):
-            before = usage(processes)
-            outcome = await drive(url, key, users, clients, requests, progress)
-            outcome.cpu_ms = _spent(before, usage(processes), requests)
-            rounds.append(outcome)
+        async with connected(url, data_dir) as client:
+            await drive(client, users, 4, 200, progress)
+            for clients in (1, 4, 16):
+                before = usage(processes)
+                outcome = await drive(client, users, clients, requests, progress)
+                outcome.cpu_ms = _spent(before, usage(processes), requests)
+                rounds.append(outcome)
     return rounds
 
 
@@ -174,8 +169,7 @@ def main() -> None:
     console = Console()
     if not stack_processes():
         sys.exit("No stack is running. Start one with make demo or make up, then run make bench in another terminal.")
-    users = [str(user) for user in pl.read_parquet(chosen.data_dir / "lake" / "users.parquet")["external_id"]]
-    rounds = asyncio.run(measure(chosen.url, read_or_create_keys(chosen.data_dir).read, users, chosen.requests))
+    rounds = asyncio.run(measure(chosen.url, chosen.data_dir, chosen.requests))
     readings = usage(stack_processes())
     show_rounds(console, rounds)
     show_processes(console, rounds, readings)
@@ -189,3 +183,7 @@ def main() -> None:
     target = chosen.data_dir / "bench.json"
     target.write_text(json.dumps(report, indent=2))
     console.print(f"Written to {target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -40,8 +40,8 @@ class DlrmConfig:
     """Decoupled decay of all weights."""
     patience: int = 2
     """Epochs without a better held-out loss before fitting stops."""
-    threads: int = 2
-    """Threads of the fit."""
+    threads: int = 1
+    """Threads of the fit. Two gain little at this size, and on a busy machine they wait for each other."""
 
 
 class Dlrm(nn.Module):

@@ -42,8 +42,8 @@ class LambdaMartConfig:
     """lambdarank: pairs count when one of the two stands within these first places."""
     patience: int = 25
     """Trees without a better validation result before fitting stops."""
-    threads: int = 2
-    """Threads of the fit."""
+    threads: int = 1
+    """Threads of the fit. Two gain little at this size, and on a busy machine they wait for each other."""
 
 
 def fit_trees(

@@ -106,7 +106,7 @@ class Versions:
 
     def _swap(self, aliases: Mapping[str, str], loaded: Mapping[str, LoadedVersion]) -> None:
         for version in self._loaded.keys() - loaded.keys():
-            MODEL_INFO.remove("ranker", MODEL, version)
+            MODEL_INFO.labels("ranker", MODEL, version).set(0)
         for version in loaded:
             MODEL_INFO.labels("ranker", MODEL, version).set(1)
         # Loaded first: a name that `choose` resolves must have its version.

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.artifact import DamagedArtifact
+from models.content_tower import ContentTower
 from models.items import ItemTable
 from models.user import UserState
 from services.retrieval.index import VectorIndex
-from services.retrieval.loading import MODEL_NAMES, load_models, serve_index
+from services.retrieval.loading import MODEL_NAMES, load_content, load_models, serve_index
+from services.retrieval.newcomers import with_newcomers
+from services.retrieval.query import Tower
 from services.retrieval.retriever import Retriever
 from services.retrieval.settings import RetrievalSettings
 from services.runtime.errors import CascadeError, SettingsError
@@ -33,6 +37,12 @@ class Serving:
 
     retriever: Retriever
     versions: Mapping[str, str]
+    fitted: Tower
+    """The tower as it was fitted; the retriever's may know newcomers too."""
+    content: ContentTower
+    """Places newcomers."""
+    placed: NDArray[np.uint64]
+    """Ids of the catalog for which newcomers were last looked for; compared by identity."""
 
 
 class Champions:
@@ -66,13 +76,14 @@ class Champions:
 
     def take_catalog(self, items: ItemTable) -> None:
         """Serves over a newer item table from now on."""
-        self.current = Serving(self.current.retriever.updated(items), self.current.versions)
+        self.current = replace(self.current, retriever=self.current.retriever.updated(items))
         ITEMS.labels("retrieval").set(len(items))
 
     async def refresh(self) -> bool:
         """Swaps to new champions; True when it did. Versions that cannot be loaded change nothing."""
         self._close_retired()
         if not await asyncio.to_thread(self._behind):
+            await self._admit_newcomers()
             return False
         try:
             fresh = await asyncio.to_thread(self._loaded, self._feed.table)
@@ -84,6 +95,18 @@ class Champions:
         self._told()
         self.take_catalog(self._feed.table)
         return True
+
+    async def _admit_newcomers(self) -> None:
+        """Gives vectors to items that are new in the catalog; until then the fresh source alone proposes them."""
+        serving, items = self.current, self._feed.table
+        if items.ids is serving.placed:
+            return
+        retriever = serving.retriever
+        tower = await asyncio.to_thread(with_newcomers, serving.fitted, serving.content, items, retriever.index)
+        models = replace(retriever.models, tower=tower)
+        self.current = replace(
+            serving, retriever=Retriever(models, retriever.index, self._feed.table, retriever.config), placed=items.ids
+        )
 
     def close(self) -> None:
         """Closes every index; nothing may be asked afterwards."""
@@ -107,12 +130,14 @@ class Champions:
         found = self._resolved()
         models = load_models({name: version.folder for name, version in found.items()})
         tower = found["two_tower"]
+        content = load_content(tower.folder)
         index = serve_index(self._index_url, tower.version, tower.folder, models.tower, items)
-        retriever = Retriever(models, index, items, self._settings.sources)
+        known = replace(models, tower=with_newcomers(models.tower, content, items, index))
+        retriever = Retriever(known, index, items, self._settings.sources)
         _warm(retriever)
         versions = {name: version.version for name, version in found.items()}
         log.info("champions loaded", **versions, vectors=index.count(), items=len(items))
-        return Serving(retriever, versions)
+        return Serving(retriever, versions, models.tower, content, items.ids)
 
     def _resolved(self) -> dict[str, RegisteredVersion]:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from models.artifact import DamagedArtifact
+from models.content_tower import ContentTower
 from models.covisitation import CoVisitation
 from models.items import ItemTable
 from models.popularity import Popularity
@@ -25,6 +26,8 @@ MODEL_NAMES = ("two_tower", "co_visitation", "popularity")
 INDEX_FOLDER = "index"
 """Inside the artifact of two_tower: the shard built from its vectors."""
 
+_UNREADABLE = (DamagedArtifact, OSError, ValueError, KeyError)
+
 
 def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
     """The models of three artifact folders, by name. SettingsError when one cannot be read."""
@@ -34,8 +37,20 @@ def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
             CoVisitation.load(folders["co_visitation"]),
             Popularity.load(folders["popularity"]),
         )
-    except (DamagedArtifact, OSError, ValueError, KeyError) as error:
-        raise SettingsError(f"A retrieval model cannot be loaded: {error}. Train again with: make train") from error
+    except _UNREADABLE as error:
+        raise _damaged(error) from error
+
+
+def load_content(folder: Path) -> ContentTower:
+    """The side of a two_tower artifact that places items by content. SettingsError when it cannot be read."""
+    try:
+        return ContentTower.load(folder)
+    except _UNREADABLE as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> SettingsError:
+    return SettingsError(f"A retrieval model cannot be loaded: {error}. Train again with: make train")
 
 
 @contextmanager

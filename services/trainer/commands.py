@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
-from services.trainer.data.lake import import_movielens
+from services.trainer.data.imports import SYNTHETIC, import_data
+from services.trainer.data.lake import Snapshot
+from services.trainer.data.synthetic import SyntheticConfig
 from services.trainer.evaluation import evaluate as evaluate_all
 from services.trainer.pipeline import Plan
 from services.trainer.pipeline import train as train_all
@@ -19,7 +21,7 @@ from services.trainer.progress import Steps
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
-Dataset = Annotated[str, typer.Option(help="ml-1m or ml-100k.")]
+Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k or synthetic.")]
 Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
 RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
 
@@ -27,11 +29,20 @@ RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="M
 @app.command()
 def fetch(data_dir: DataDir = Path(".data"), dataset: Dataset = "ml-1m") -> None:
     """Fetch and verify a data set and fill the lake with it."""
-    snapshot = import_movielens(dataset, data_dir / "raw", data_dir / "lake")
-    Console().print(
-        f"{snapshot.dataset}: {snapshot.users:,} users, {snapshot.items:,} items, {snapshot.events:,} events "
-        f"(content {snapshot.content_hash[:12]})"
-    )
+    show_snapshot(import_data(dataset, data_dir))
+
+
+@app.command()
+def synthesize(
+    data_dir: DataDir = Path(".data"),
+    users: Annotated[int, typer.Option(min=1)] = 10_000,
+    items: Annotated[int, typer.Option(min=1)] = 5_000,
+    events: Annotated[int, typer.Option(min=1)] = 1_000_000,
+    seed: Seed = 0,
+) -> None:
+    """Fill the lake with a synthetic catalog of any size: for load and scale, never for quality."""
+    config = SyntheticConfig(users=users, items=items, events=events, seed=seed)
+    show_snapshot(import_data(SYNTHETIC, data_dir, config))
 
 
 @app.command()
@@ -52,6 +63,14 @@ def train(
 def evaluate(data_dir: DataDir = Path(".data"), seed: Seed = 0, registry_url: RegistryUrl = "") -> None:
     """P1 for the served funnel and its peers, P2 for both rankers, on every user."""
     evaluate_all(Plan(data_dir, seed=seed, registry_url=registry_url), Steps())
+
+
+def show_snapshot(snapshot: Snapshot) -> None:
+    """What the lake was filled with."""
+    Console().print(
+        f"{snapshot.dataset}: {snapshot.users:,} users, {snapshot.items:,} items, {snapshot.events:,} events "
+        f"(content {snapshot.content_hash[:12]})"
+    )
 
 
 def show_models(console: Console, registry: Registry) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,15 +21,16 @@ from models.items import ItemTable
 from models.spec import FeatureSpec
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.catalog import item_table
+from services.trainer.data.imports import import_data
 from services.trainer.data.interactions import Interactions
-from services.trainer.data.lake import Snapshot, import_movielens
+from services.trainer.data.lake import Snapshot
 from services.trainer.funnel import Funnel, Moment, Ranks
 from services.trainer.history import build_history
 from services.trainer.index import build_index
 from services.trainer.p1 import evaluate_ranks
 from services.trainer.progress import Steps, mark_trained
-from services.trainer.ranking import Kind, fit_ranker
-from services.trainer.retrieval_models import fit_retrieval
+from services.trainer.ranking import Kind, RankerConfig, fit_ranker
+from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
 
 WINDOW = 2
 """Events of each user that the ranker learns from: those before the last one."""
@@ -50,13 +52,17 @@ class Plan:
     """Users P1 is measured on at the end, drawn at random; 0 for all. `evaluate` takes all."""
     registry_url: str = ""
     """MLflow server; empty for the SQLite file in the data folder."""
+    retrieval: RetrievalFitConfig = field(default_factory=RetrievalFitConfig)
+    """Hyper-parameters of the retrieval models."""
+    rankers: Mapping[Kind, RankerConfig] = field(default_factory=dict)
+    """Hyper-parameters of rankers that are not to be fitted with their defaults."""
 
 
 def train(plan: Plan, steps: Steps) -> dict[str, str]:
     """Runs the whole pipeline; returns the published versions, champions and challengers, by name."""
     lake = plan.data_dir / "lake"
     with steps.step(f"data: {plan.dataset}, fetched and verified"):
-        snapshot = import_movielens(plan.dataset, plan.data_dir / "raw", lake)
+        snapshot = import_data(plan.dataset, plan.data_dir)
     with steps.step("features: history replayed into offline views") as advance:
         build_history(plan.data_dir, lambda _view, share: advance(round(share * 100), 100))
     drafts = plan.data_dir / "drafts"
@@ -84,7 +90,7 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
     before, after = drafts / "before", drafts / "after"
     earlier = interactions.leave_last(WINDOW + 1)
     with steps.step("retrieval: fitted before the ranker's window") as advance:
-        fit_retrieval(earlier, before, lineage=lineage, seed=plan.seed, progress=advance)
+        fit_retrieval(earlier, before, lineage=lineage, config=plan.retrieval, seed=plan.seed, progress=advance)
         table = item_table(earlier.items, earlier.events_frame())
         with_index(before, table)
     rankers: dict[str, Path] = {kind: drafts / kind for kind in RANKERS}
@@ -98,10 +104,18 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
     for kind in RANKERS:
         with steps.step(f"ranker: {kind} fitted on {len(dataset.rows.labels):,} rows") as advance:
-            fit_ranker(kind, dataset, rankers[kind], plan.seed, advance, lineage=lineage)
+            fit_ranker(kind, dataset, rankers[kind], plan.seed, advance, config=plan.rankers.get(kind), lineage=lineage)
     known = interactions.leave_last(1)
     with steps.step("retrieval: refitted on everything but the last event") as advance:
-        fit_retrieval(known, after, lineage=lineage, seed=plan.seed, warm_start=before / "two_tower", progress=advance)
+        fit_retrieval(
+            known,
+            after,
+            lineage=lineage,
+            config=plan.retrieval,
+            seed=plan.seed,
+            warm_start=before / "two_tower",
+            progress=advance,
+        )
         recall = with_index(after, item_table(known.items, known.events_frame()))
     steps.console.print(f"    served index against exact search: recall@100 [b]{recall:.4f}")
     return {**{name: after / name for name in RETRIEVAL}, **rankers}

@@ -19,7 +19,7 @@ from models.popularity import Popularity, PopularityConfig, segment_name
 from models.tower_inputs import PROFILE_FIELDS, TowerInputs
 from models.two_tower import TwoTower, TwoTowerConfig
 from services.trainer.data.interactions import Interactions
-from services.trainer.tower_artifact import take_over, write_tower
+from services.trainer.tower_artifact import take_over, weights_hash, write_tower
 from services.trainer.tower_fit import Progress, TowerData, TowerFitConfig, fit_tower
 from services.trainer.tower_windows import Sequences
 
@@ -70,7 +70,7 @@ def fit_retrieval(
         "two_tower",
         "two_tower",
         metrics=metrics,
-        lineage=lineage if warm_start is None else {**lineage, "parents": warm_start.name},
+        lineage=lineage if warm_start is None else {**lineage, "parents": f"two_tower {weights_hash(warm_start)}"},
         config={"towers": asdict(config.towers), "fit": asdict(config.fit)},
     )
     write_tower(towers, data.inputs, data.content, out / "two_tower", manifest)

@@ -84,6 +84,11 @@ def take_over(towers: TwoTower, inputs: TowerInputs, content: ItemContent, folde
         raise DamagedArtifact(f"{folder} cannot be the start of a fit: {error}") from error
 
 
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weights in a sealed artifact folder."""
+    return read_manifest(folder).files[WEIGHTS_FILE]
+
+
 def _copy(towers: TwoTower, weights: Mapping[str, Tensor], tables: Mapping[str, NDArray[np.int64]]) -> None:
     """`tables` names the row of the earlier table for each row of the new one, -1 where there is none."""
     with torch.no_grad():

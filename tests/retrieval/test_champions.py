@@ -19,7 +19,8 @@ from services.runtime.errors import NotFound, SettingsError
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.registry import CHAMPION, Registry
 from tests.retrieval.artifacts import MODELS
-from tests.retrieval.tiny_models import DIMENSION, IDS, catalog
+from tests.retrieval.features_peer import item_rows
+from tests.retrieval.tiny_models import DIMENSION, IDS, NEW, catalog
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_tower_and_index_are_swapped_together_and_the_old_copy_goes(
     assert champions.current.retriever.index is not before.index
     assert before.retrieve(UserState(0), 5).reports[0].error == ""
     assert not await champions.refresh()
-    assert len(list((data_dir / "index").iterdir())) == 1
+    assert len(list((data_dir / "index").glob("copy-*.lock"))) == 1
 
 
 async def test_a_damaged_new_champion_changes_nothing(
@@ -78,6 +79,21 @@ async def test_a_catalog_that_changes_while_champions_load_is_not_lost(
     registry.publish("co_visitation", artifacts / "co_visitation", CHAMPION)
     feed.table = feed.table.updated(catalog().empty(), np.array([1], np.uint64))
     assert await champions.refresh()
+    assert champions.current.retriever.catalog.items is feed.table
+
+
+async def test_an_item_that_comes_later_gets_a_vector_by_its_content(champions: Champions, feed: ItemFeed) -> None:
+    table = feed.table
+    assert np.isin(NEW, champions.current.retriever.models.tower.item_ids).all()
+    feed.table = table.updated(item_rows([94], [["Comedy"]]), np.empty(0, np.uint64))
+    champions.take_catalog(feed.table)
+    comedies = np.array([1, 4, 7], np.uint64)
+    user = UserState(1, history=comedies, history_times=np.arange(3), seen=comedies)
+    assert 94 in champions.current.retriever.retrieve(user, 94).ids
+    assert not await champions.refresh()
+    candidates = champions.current.retriever.retrieve(user, 94)
+    assert candidates.proposed_by[candidates.ids == 94][0] & 1
+    assert candidates.column("two_tower")[candidates.ids == 94][0] > 0.5
     assert champions.current.retriever.catalog.items is feed.table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,27 @@ def test_a_private_copy_leaves_the_sealed_shard_alone_and_goes_with_the_index(sh
     index.close()
     assert {path: path.read_bytes() for path in shard.rglob("*") if path.is_file()} == before
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_the_copy_of_a_killed_process_is_swept_up_by_the_next_and_that_of_a_living_one_is_not(
+    shard: Path, tmp_path: Path
+) -> None:
+    program = f"""
+import os, signal
+from pathlib import Path
+from services.retrieval.index.edge import EdgeIndex
+index = EdgeIndex.open_copy(Path({str(shard)!r}), Path({str(tmp_path / "scratch")!r}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", program], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "scratch").glob("copy-*.lock")
+    first = EdgeIndex.open_copy(shard, tmp_path / "scratch")
+    assert not left.exists()
+    second = EdgeIndex.open_copy(shard, tmp_path / "scratch")
+    assert first.count() == second.count() == 2000
+    for index in (first, second):
+        index.close()
 
 
 def test_a_folder_that_holds_no_shard_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.artifact import DamagedArtifact, read_manifest, verify
 from models.covisitation import CoVisitation
@@ -13,14 +14,14 @@ from models.two_tower import TwoTowerConfig
 from models.user import UserState
 from models.user_tower import UserTower
 from services.trainer.data.interactions import Interactions
-from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
-from services.trainer.tower_fit import TowerFitConfig
+from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval, tower_data
+from services.trainer.tower_fit import TowerFitConfig, fit_tower
 from tests.trainer.small_interactions import ITEMS, ring
 
 LINEAGE = {"data_snapshot": "abc"}
 CONFIG = RetrievalFitConfig(
     towers=TwoTowerConfig(width=32),
-    fit=TowerFitConfig(epochs=40, refit_epochs=1, batch_windows=16, negatives=32, warm_up=10, patience=40, threads=1),
+    fit=TowerFitConfig(epochs=25, refit_epochs=1, batch_windows=16, negatives=32, warm_up=10, patience=25, threads=1),
 )
 
 
@@ -58,13 +59,10 @@ def test_strangers_without_history_get_a_vector(fitted: Path) -> None:
     assert np.isclose(np.linalg.norm(vector), 1.0, atol=1e-5)
 
 
-def test_one_seed_gives_one_model(tmp_path: Path) -> None:
-    config = replace(CONFIG, fit=replace(CONFIG.fit, epochs=1))
-    vectors = []
-    for name in ("first", "second"):
-        fit_retrieval(ring(60), tmp_path / name, lineage={}, config=config, seed=3)
-        vectors.append(np.load(tmp_path / name / "two_tower" / "item_vectors.npy"))
-    np.testing.assert_array_equal(*vectors)
+def test_one_seed_gives_one_model() -> None:
+    data, config = tower_data(ring(60)), replace(CONFIG.fit, epochs=1)
+    first, second = (fit_tower(data, CONFIG.towers, config, seed=3)[0].items.ids for _ in range(2))
+    assert torch.equal(first, second)
 
 
 def test_a_refit_starts_from_the_earlier_weights_of_what_still_exists(fitted: Path, tmp_path: Path) -> None:
@@ -77,7 +75,8 @@ def test_a_refit_starts_from_the_earlier_weights_of_what_still_exists(fitted: Pa
     state = UserState(5, {"gender": "F"}, shared[:7])
     # The content of the shared items moved with the ring, so vectors are near, not equal.
     assert float(earlier.encode(state) @ later.encode(state)) > 0.9
-    assert read_manifest(tmp_path / "two_tower").lineage["parents"] == "two_tower"
+    parent = read_manifest(fitted / "two_tower").files["weights.safetensors"]
+    assert read_manifest(tmp_path / "two_tower").lineage["parents"] == f"two_tower {parent}"
 
 
 def test_a_refit_after_one_pass_is_as_good_as_the_first_fit(fitted: Path, tmp_path: Path) -> None:
@@ -92,14 +91,26 @@ def test_a_start_of_another_shape_is_refused(fitted: Path, tmp_path: Path) -> No
     assert not (tmp_path / "two_tower").exists()
 
 
-def test_progress_reaches_what_was_planned(tmp_path: Path) -> None:
+def test_progress_reaches_what_was_planned() -> None:
     seen: list[tuple[int, int]] = []
-    config = replace(CONFIG, fit=replace(CONFIG.fit, epochs=1))
-    fit_retrieval(
-        ring(60), tmp_path, lineage={}, config=config, progress=lambda done, planned: seen.append((done, planned))
+    fit_tower(
+        tower_data(ring(60)),
+        CONFIG.towers,
+        replace(CONFIG.fit, epochs=2),
+        seed=0,
+        progress=lambda done, planned: seen.append((done, planned)),
     )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1]
+
+
+def test_fitting_stops_when_the_held_out_events_no_longer_gain() -> None:
+    seen: list[int] = []
+    config = replace(CONFIG.fit, epochs=50, patience=1, learning_rate=0.0, weight_decay=0.0)
+    fit_tower(
+        tower_data(ring(60)), CONFIG.towers, config, seed=0, progress=lambda done, planned: seen.append(planned // done)
+    )
+    assert seen[-1] >= 10  # a tenth of the planned steps at most
 
 
 def test_no_events_are_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
+from services.retrieval.index.copies import PrivateCopy
 from services.retrieval.index.protocol import CATEGORY_FIELD, Hits, breadth
 from services.runtime.errors import SettingsError
 
@@ -58,15 +57,13 @@ class EdgeIndex:
         """A private copy, under `scratch`, of a sealed shard that must not change; it goes when the index goes."""
         if not folder.is_dir():
             raise SettingsError(f"{folder} is missing: the artifact holds no vector index. Train again.")
-        scratch.mkdir(parents=True, exist_ok=True)
-        copy = Path(tempfile.mkdtemp(prefix="shard-", dir=scratch))
+        copy = PrivateCopy(folder, scratch)
         try:
-            shutil.copytree(folder, copy, dirs_exist_ok=True)
-            index = cls.open(copy, called=folder)
+            index = cls.open(copy.path, called=folder)
         except BaseException:
-            shutil.rmtree(copy, ignore_errors=True)
+            copy.discard()
             raise
-        index._discard = weakref.finalize(index, shutil.rmtree, copy, ignore_errors=True)
+        index._discard = weakref.finalize(index, copy.discard)
         return index
 
     def upsert(
