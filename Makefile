@@ -7,6 +7,8 @@ RUN    := $(BIN)/python -m
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
+# Threads of a fit that wait for each other must not burn the core that other processes need.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help install proto check test demo up train evaluate bench clean

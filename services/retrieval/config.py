@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SOURCES = ("two_tower", "co_visitation", "popularity", "fresh")
+"""In the order of reports and of the bits of proposed_by."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceShare:
@@ -42,3 +45,5 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         if sum(share.quota for share in self.shares.values()) > 1:
             raise ValueError("The quotas of the retrieval sources add up to more than 1.")
+        if set(self.shares) != set(SOURCES):
+            raise ValueError(f"The shares must name each of {', '.join(SOURCES)} and nothing else.")

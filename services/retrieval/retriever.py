@@ -35,9 +35,6 @@ from services.runtime.logs import get_logger
 
 log = get_logger("retrieval")
 
-SOURCES = ("two_tower", "co_visitation", "popularity", "fresh")
-"""In the order of reports and of the bits of proposed_by."""
-
 NO_IDS: NDArray[np.uint64] = np.empty(0, np.uint64)
 
 

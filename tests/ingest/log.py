@@ -19,7 +19,7 @@ from services.pb import events_pb2
 from services.runtime.eventlog import DEAD_LETTERS, open_consumer
 from services.runtime.settings import host_and_port
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 SCHEMA = (("schema", b"1"),)
 
 

@@ -64,3 +64,8 @@ def test_quotas_beyond_the_whole_list_are_refused() -> None:
     share = SourceShare(depth=1, quota=0.6, weight=1, cold_weight=1)
     with pytest.raises(ValueError, match="more than 1"):
         RetrievalConfig(shares={"two_tower": share, "co_visitation": share})
+
+
+def test_a_share_for_each_source_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="must name each of two_tower"):
+        RetrievalConfig(shares={"two_tower": SourceShare(depth=1, quota=0.6, weight=1, cold_weight=1)})

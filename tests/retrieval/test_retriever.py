@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from models.items import ItemTable
 from models.spec import RETRIEVAL_COLUMNS
 from models.user import UserState
+from services.retrieval.config import SOURCES
 from services.retrieval.index import Hits, VectorIndex
 from services.retrieval.listing import latest, popular
-from services.retrieval.retriever import SOURCES, Retriever
+from services.retrieval.retriever import Retriever
 from services.retrieval.similar import similar
 from services.runtime.errors import NotFound, Unavailable
 from tests.retrieval.tiny_models import ITEMS, NEW, catalog
