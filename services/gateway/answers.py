@@ -89,10 +89,10 @@ class Answers:
 
 def explanation(found: Candidates, scores: Scores | None, row: int) -> dict[str, Any]:
     """The sources' scores, and the features in which this item stands out most from the other candidates."""
-    features = scores.features if scores is not None else np.empty((0, 0), np.float32)
+    telling = scores is not None and row in scores.places
     return {
         "source_scores": named(found.columns, found.scores[row]),
-        "features": _telling(scores.columns, features, row) if scores is not None and features.size else {},
+        "features": _telling(scores, row) if scores is not None and telling else {},
     }
 
 
@@ -102,14 +102,15 @@ def named(columns: Sequence[str], values: NDArray[np.float32]) -> dict[str, floa
     return {name: value for name, value in pairs if value is not None}
 
 
-def _telling(columns: Sequence[str], features: NDArray[np.float32], row: int) -> Mapping[str, float]:
+def _telling(scores: Scores, row: int) -> Mapping[str, float]:
+    features, own = scores.features, scores.features_of(np.array([row]))[0]
     counts = np.maximum(np.isfinite(features).sum(axis=0), 1)
     known = np.where(np.isfinite(features), features, 0.0)
     mean = known.sum(axis=0) / counts
     spread = np.sqrt((np.where(np.isfinite(features), features - mean, 0.0) ** 2).sum(axis=0) / counts)
-    distance = np.nan_to_num(np.abs(features[row] - mean) / np.where(spread > 0, spread, np.inf), posinf=0.0)
+    distance = np.nan_to_num(np.abs(own - mean) / np.where(spread > 0, spread, np.inf), posinf=0.0)
     chosen: list[int] = np.argsort(-distance, kind="stable")[:TELLING_FEATURES].tolist()
-    return named([columns[column] for column in chosen], features[row, chosen])
+    return named([scores.columns[column] for column in chosen], own[chosen])
 
 
 def _number(value: np.float32) -> float | None:

@@ -107,25 +107,26 @@ class Peers:
         request = retrieval_pb2.LatestRequest(n=n, categories=categories)
         return _candidates(await call(self._retrieval.Latest, request, timeout=timeout, peer="retrieval"))
 
-    async def scores(self, user: UserState, found: Candidates, model: str, timeout: float) -> Scores:
-        """The ranker's scores, with the feature rows they came from."""
+    async def scores(self, user: UserState, found: Candidates, model: str, feature_rows: int, timeout: float) -> Scores:
+        """The ranker's scores, with the feature rows of the best `feature_rows` candidates."""
         request = ranker_pb2.RankRequest(
             user=user_to_proto(user),
             ids=found.ids.tolist(),
             retrieval_scores=matrix_to_proto(found.scores, found.columns) if found.columns else None,
             model=model,
-            with_features=True,
+            feature_rows=feature_rows,
         )
         answer = await call(self._ranker.Rank, request, timeout=timeout, peer="ranker")
         values, features = floats_from_bytes(answer.scores), matrix_from_proto(answer.features)
-        if values.size != found.ids.size or features.shape[0] not in (0, values.size):
+        places = np.fromiter(answer.feature_places, np.intp, len(answer.feature_places))
+        if values.size != found.ids.size or features.shape[0] != places.size:
             raise Unavailable(f"The ranker answered {values.size} scores for {found.ids.size} candidates.")
-        return Scores(values, answer.model_version, answer.model_kind, features, tuple(answer.features.columns))
+        return Scores(values, answer.model_version, answer.model_kind, features, tuple(answer.features.columns), places)
 
     async def slate(
         self, ids: NDArray[np.uint64], scores: NDArray[np.float32], n: int, surface: str, seed: int, timeout: float
     ) -> Slate:
-        """The n items to show."""
+        """The n items to show; its rows are those of `ids`."""
         request = reranker_pb2.RerankRequest(
             ids=ids.tolist(), scores=scores.astype("<f4", copy=False).tobytes(), n=n, surface=surface, seed=seed
         )

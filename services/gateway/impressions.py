@@ -45,7 +45,7 @@ class Shown:
         cls, journey: Journey, found: Candidates, scores: Scores, slate: Slate, versions: Mapping[str, str]
     ) -> Shown:
         """Rows of the shown items; fancy indexing copies them, so the request's large arrays can go."""
-        features = scores.features[slate.rows] if scores.features.size else scores.features
+        features = scores.features_of(slate.rows)
         return cls(
             journey, found.ids[slate.rows], scores.values[slate.rows], slate.slots, slate.propensities,
             scores.columns, features, versions,

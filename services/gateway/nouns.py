@@ -107,9 +107,21 @@ class Scores:
     """Empty when no model scored."""
     kind: str = ""
     features: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    """(N, C) the rows the scores came from; (0, 0) when no model scored."""
+    """(K, C) the rows that the scores of the K best candidates came from; (0, 0) when no model scored."""
     columns: tuple[str, ...] = ()
     """C names."""
+    places: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    """(K,) candidate of each row of `features`, best first."""
+
+    def features_of(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(R, C) feature rows of R candidates; NaN for one whose row the ranker did not send."""
+        found = np.full((self.values.size, len(self.columns)), np.nan, np.float32)
+        found[self.places] = self.features
+        return found[rows]
+
+    def best(self, count: int) -> NDArray[np.intp]:
+        """(min(count, N),) candidates by falling score; NaN comes last."""
+        return np.argsort(-self.values, kind="stable")[:count]
 
 
 @dataclass(frozen=True, slots=True)

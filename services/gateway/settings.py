@@ -46,6 +46,8 @@ class GatewaySettings(ServiceSettings):
 
     candidates: int = Field(500, ge=100, le=1000)
     """Candidates asked of retrieval for one recommendation."""
+    shortlist: int = Field(100, ge=10, le=1000)
+    """Best candidates by score that the re-ranker chooses from, and whose feature rows are logged; twice n if more."""
     challenger_share: float = Field(0.0, ge=0, le=1)
     """Share of users whose candidates the ranker's challenger scores; by a stable hash of the user."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -140,9 +141,9 @@ class Ranking(Stage[tuple[UserState, Candidates], Scores]):
 
     name = "ranking"
 
-    def __init__(self, cap_ms: float, peers: Peers, challenger_share: float) -> None:
+    def __init__(self, cap_ms: float, peers: Peers, challenger_share: float, shortlist: int) -> None:
         super().__init__(cap_ms)
-        self._peers, self._share = peers, challenger_share
+        self._peers, self._share, self._shortlist = peers, challenger_share, shortlist
 
     async def attempt(self, journey: Journey, given: tuple[UserState, Candidates], timeout: float) -> Scores:
         user, found = given
@@ -150,14 +151,15 @@ class Ranking(Stage[tuple[UserState, Candidates], Scores]):
         journey.experiments[EXPERIMENT] = variant
         if found.ids.size == 0:
             return Scores(np.empty(0, np.float32))
+        rows = shortlisted(journey, self._shortlist)
         try:
-            return await self._peers.scores(user, found, variant, timeout)
+            return await self._peers.scores(user, found, variant, rows, timeout)
         except NotFound:
             if variant == CHAMPION:
                 raise
         # No challenger is loaded: the experiment records what the user really gets.
         journey.experiments[EXPERIMENT] = CHAMPION
-        return await self._peers.scores(user, found, CHAMPION, journey.budget.timeout(self._cap_ms))
+        return await self._peers.scores(user, found, CHAMPION, rows, journey.budget.timeout(self._cap_ms))
 
     def instead(self, journey: Journey, given: tuple[UserState, Candidates]) -> tuple[Scores, str]:
         count = given[1].ids.size
@@ -172,19 +174,26 @@ class Reranking(Stage[tuple[Candidates, Scores], Slate]):
 
     name = "reranking"
 
-    def __init__(self, cap_ms: float, peers: Peers) -> None:
+    def __init__(self, cap_ms: float, peers: Peers, shortlist: int) -> None:
         super().__init__(cap_ms)
-        self._peers = peers
+        self._peers, self._shortlist = peers, shortlist
 
     async def attempt(self, journey: Journey, given: tuple[Candidates, Scores], timeout: float) -> Slate:
         found, scores = given
         ask = journey.ask
         if found.ids.size == 0:
             return Slate.in_order(np.empty(0, np.intp))
-        return await self._peers.slate(found.ids, scores.values, ask.n, ask.surface, journey.seed, timeout)
+        rows = scores.best(shortlisted(journey, self._shortlist))
+        slate = await self._peers.slate(found.ids[rows], scores.values[rows], ask.n, ask.surface, journey.seed, timeout)
+        return replace(slate, rows=rows[slate.rows])
 
     def instead(self, journey: Journey, given: tuple[Candidates, Scores]) -> tuple[Slate, str]:
-        return Slate.in_order(np.argsort(-given[1].values, kind="stable")[: journey.ask.n]), "score order"
+        return Slate.in_order(given[1].best(journey.ask.n)), "score order"
+
+
+def shortlisted(journey: Journey, shortlist: int) -> int:
+    """Candidates that go on to the slate: enough to choose from, whatever n is."""
+    return max(shortlist, 2 * journey.ask.n)
 
 
 def _word_for(error: CascadeError) -> str:

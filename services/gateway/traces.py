@@ -53,7 +53,9 @@ class Traces:
 
     def keep(self, trace: Trace) -> None:
         """Without the feature rows: those of the shown items are in the impression."""
-        kept = replace(trace, scores=replace(trace.scores, features=np.empty((0, 0), np.float32)))
+        kept = replace(
+            trace, scores=replace(trace.scores, features=np.empty((0, 0), np.float32), places=np.empty(0, np.intp))
+        )
         if kept.nbytes() <= self._kept.maxsize:
             self._kept[trace.journey.recommendation_id] = kept
         while len(self._kept) > self._limit:

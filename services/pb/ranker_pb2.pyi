@@ -27,11 +27,11 @@ class RankRequest(_message.Message):
     IDS_FIELD_NUMBER: _builtins.int
     RETRIEVAL_SCORES_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
-    WITH_FEATURES_FIELD_NUMBER: _builtins.int
+    FEATURE_ROWS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """"" or "champion", "challenger", or a version number"""
-    with_features: _builtins.bool
-    """return the feature rows too"""
+    feature_rows: _builtins.int
+    """how many of the best candidates to return feature rows of; 0 for none"""
     @_builtins.property
     def user(self) -> _common_pb2.UserState: ...
     @_builtins.property
@@ -49,11 +49,11 @@ class RankRequest(_message.Message):
         ids: _abc.Iterable[_builtins.int] | None = ...,
         retrieval_scores: _common_pb2.Matrix | None = ...,
         model: _builtins.str = ...,
-        with_features: _builtins.bool = ...,
+        feature_rows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retrieval_scores", b"retrieval_scores", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "model", b"model", "retrieval_scores", b"retrieval_scores", "user", b"user", "with_features", b"with_features"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_rows", b"feature_rows", "ids", b"ids", "model", b"model", "retrieval_scores", b"retrieval_scores", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -68,6 +68,7 @@ class RankResponse(_message.Message):
     MODEL_KIND_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    FEATURE_PLACES_FIELD_NUMBER: _builtins.int
     scores: _builtins.bytes
     """N little-endian float32, higher is better; NaN where the model could not score"""
     model_version: _builtins.str
@@ -75,11 +76,15 @@ class RankResponse(_message.Message):
     """lambdamart, dlrm, ..."""
     @_builtins.property
     def features(self) -> _common_pb2.Matrix:
-        """N rows the scores came from, when asked for"""
+        """K <= feature_rows rows the scores came from, of the best candidates, best first"""
 
     @_builtins.property
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """ids the item table does not have"""
+
+    @_builtins.property
+    def feature_places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """K places in the request's ids, parallel to features"""
 
     def __init__(
         self,
@@ -89,10 +94,11 @@ class RankResponse(_message.Message):
         model_kind: _builtins.str = ...,
         features: _common_pb2.Matrix | None = ...,
         unknown: _abc.Iterable[_builtins.int] | None = ...,
+        feature_places: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "model_kind", b"model_kind", "model_version", b"model_version", "scores", b"scores", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_places", b"feature_places", "features", b"features", "model_kind", b"model_kind", "model_version", b"model_version", "scores", b"scores", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

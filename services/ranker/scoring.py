@@ -48,3 +48,8 @@ def in_spec_order(scores: NDArray[np.float32], columns: Sequence[str]) -> NDArra
         if name in columns:
             ordered[:, place] = scores[:, columns.index(name)]
     return ordered
+
+
+def best_places(scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """(min(count, N),) places of the highest scores, best first; NaN comes last."""
+    return np.argsort(-scores, kind="stable")[:count]

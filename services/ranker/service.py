@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.pb import common_pb2, ranker_pb2, ranker_pb2_grpc
-from services.ranker.scoring import in_spec_order, score_candidates
+from services.ranker.scoring import best_places, in_spec_order, score_candidates
 from services.ranker.settings import RankerSettings
 from services.ranker.versions import Versions, keep_fresh, require_champion
 from services.runtime.convert import ids_from_proto, matrix_from_proto, matrix_to_proto, user_from_proto
@@ -49,11 +49,13 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
             _retrieval_scores(request),
             at_ms=time.time_ns() // 1_000_000,
         )
+        best = best_places(scored.scores, request.feature_rows)
         return ranker_pb2.RankResponse(
             scores=scored.scores.astype("<f4", copy=False).tobytes(),
             model_version=chosen.version,
             model_kind=chosen.ranker.kind,
-            features=matrix_to_proto(scored.features, chosen.ranker.spec.columns) if request.with_features else None,
+            features=matrix_to_proto(scored.features[best], chosen.ranker.spec.columns) if best.size else None,
+            feature_places=best.tolist(),
             unknown=scored.unknown.tolist(),
         )
 

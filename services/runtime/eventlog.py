@@ -24,7 +24,7 @@ DEAD_LETTERS = "dead-letters"
 
 SCHEMA_VERSION = b"1"
 
-_API_VERSION = (2, 0, 0)
+_API_VERSION = (2, 0)
 """Protocol level every broker since Kafka 2.0 speaks, librdkafka's in-memory broker included; naming it skips a probe
 that the in-memory broker does not answer."""
 

@@ -8,9 +8,9 @@ import sys
 # Before torch is loaded: OpenMP threads that wait for each other must not burn the core another process needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from models.artifact import DamagedArtifact  # noqa: E402
-from services.runtime.errors import CascadeError  # noqa: E402
-from services.trainer.commands import app  # noqa: E402
+from models.artifact import DamagedArtifact
+from services.runtime.errors import CascadeError
+from services.trainer.commands import app
 
 if __name__ == "__main__":
     try:

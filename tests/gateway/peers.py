@@ -180,6 +180,7 @@ class RankerPeer(ranker_pb2_grpc.RankerServicer):
             model_kind="lambdamart",
             features=common_pb2.Matrix(rows=len(ids), columns=["size", "mystery"], values=rows.tobytes()),
             unknown=[number for number in ids if number not in ITEMS],
+            feature_places=range(len(ids)),
         )
 
     async def ListModels(self, request: common_pb2.ListModelsRequest, context: Any) -> common_pb2.ListModelsResponse:

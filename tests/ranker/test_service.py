@@ -46,6 +46,11 @@ async def rank(stub: ranker_pb2_grpc.RankerAsyncStub, ids: list[int], **fields: 
     return await call(stub.Rank, request, timeout=DEADLINE_S, peer="ranker")
 
 
+def rows_of(answer: ranker_pb2.RankResponse) -> NDArray[np.float32]:
+    """Every row, in the order of the request."""
+    return matrix_from_proto(answer.features)[np.argsort(answer.feature_places)]
+
+
 def scores_of(answer: ranker_pb2.RankResponse) -> NDArray[np.float32]:
     return np.frombuffer(answer.scores, "<f4")
 
@@ -63,14 +68,21 @@ async def test_scores_are_those_of_the_artifact_on_the_rows_it_returns(published
     ids = [5, 3, 999_999, 8]
     matrix = matrix_to_proto(retrieval_scores(4), RETRIEVAL_COLUMNS)
     async with running(published.data_dir) as (stub, _):
-        answer = await rank(stub, ids, retrieval_scores=matrix, with_features=True)
+        answer = await rank(stub, ids, retrieval_scores=matrix, feature_rows=1000)
     ranker = load_ranker(published.drafts / "trees")
     assert tuple(answer.features.columns) == ranker.spec.columns
-    rows = matrix_from_proto(answer.features)
+    rows = rows_of(answer)
     np.testing.assert_array_equal(rows[:, :6], retrieval_scores(4))
     np.testing.assert_array_equal(scores_of(answer), ranker.score(rows))
     assert list(answer.unknown) == [999_999]
     assert (answer.model_version, answer.model_kind) == ("1", "lambdamart")
+
+
+async def test_feature_rows_are_those_of_the_best(published: Published) -> None:
+    async with running(published.data_dir) as (stub, _):
+        answer = await rank(stub, [1, 2, 3, 4, 5], feature_rows=2)
+    assert list(answer.feature_places) == np.argsort(-scores_of(answer), kind="stable")[:2].tolist()
+    assert matrix_from_proto(answer.features).shape[0] == 2
 
 
 async def test_order_and_length_are_kept_and_unknown_items_get_a_score(published: Published) -> None:
@@ -91,10 +103,10 @@ async def test_retrieval_columns_are_taken_by_name(published: Published) -> None
         straight = await rank(stub, [1, 2, 3], retrieval_scores=matrix_to_proto(scores, RETRIEVAL_COLUMNS))
         answer = await rank(stub, [1, 2, 3], retrieval_scores=turned)
         some = await rank(
-            stub, [1, 2, 3], retrieval_scores=matrix_to_proto(scores[:, :1], ["popularity"]), with_features=True
+            stub, [1, 2, 3], retrieval_scores=matrix_to_proto(scores[:, :1], ["popularity"]), feature_rows=1000
         )
     assert answer.scores == straight.scores
-    rows = matrix_from_proto(some.features)
+    rows = rows_of(some)
     np.testing.assert_array_equal(rows[:, RETRIEVAL_COLUMNS.index("popularity")], scores[:, 0])
     assert np.isnan(rows[:, RETRIEVAL_COLUMNS.index("two_tower")]).all()
 
