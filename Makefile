@@ -22,11 +22,13 @@ $(BIN)/python:
 
 # The stamps remember what was installed, so that a second `make demo` starts at once.
 $(VENV)/.local: pyproject.toml | $(BIN)/python
-	$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[local]'
+	@echo "  … installing into $(VENV), a few minutes the first time"
+	@$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[local]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[dev]'
+	@echo "  … installing into $(VENV), a few minutes the first time"
+	@$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[dev]'
 	@touch $@ $(VENV)/.local
 
 install: $(VENV)/.dev ## create .venv and install everything, tools included

@@ -31,13 +31,13 @@ class GatewaySettings(ServiceSettings):
 
     deadline_ms: int = Field(200, ge=20, le=2000)
     """Budget of a whole recommendation when the request names none."""
-    features_ms: int = Field(50, ge=1, le=2000)
+    features_ms: int = Field(60, ge=1, le=2000)
     """Most that the user's features may take of it."""
-    retrieval_ms: int = Field(60, ge=1, le=2000)
+    retrieval_ms: int = Field(100, ge=1, le=2000)
     """Most that candidates may take of it."""
-    ranking_ms: int = Field(60, ge=1, le=2000)
+    ranking_ms: int = Field(100, ge=1, le=2000)
     """Most that scores may take of it."""
-    reranking_ms: int = Field(50, ge=1, le=2000)
+    reranking_ms: int = Field(60, ge=1, le=2000)
     """Most that the slate may take of it."""
     peer_ms: int = Field(2000, ge=20, le=30000)
     """Most that a peer may take where no recommendation waits: models, users, readiness."""

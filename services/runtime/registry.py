@@ -10,6 +10,7 @@ The trainer writes, everybody else reads. Calls block; from async code use async
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
@@ -54,6 +55,7 @@ class Registry:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         data_dir = Path(data_dir).absolute()
         data_dir.mkdir(parents=True, exist_ok=True)
         address = url or f"sqlite:///{data_dir / 'mlflow.db'}"

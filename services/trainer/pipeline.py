@@ -32,7 +32,7 @@ from services.trainer.progress import Steps, mark_trained
 from services.trainer.ranking import Kind, RankerConfig, fit_ranker
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
 
-WINDOW = 2
+WINDOW = 3
 """Events of each user that the ranker learns from: those before the last one."""
 NEGATIVES = 80
 """Candidates kept beside the target of each moment."""

@@ -44,12 +44,13 @@ def exploration(
     1 - rate for the item that kept its place: what off-policy estimators divide by.
     """
     slate: list[int] = order[: n - 1].tolist()
-    below = [place for place in order[n : n + reach].tolist() if fits(slate, place)]
-    if not below or rate <= 0:
+    reachable: list[int] = order[n : n + reach].tolist()
+    if rate <= 0 or not any(fits(slate, place) for place in reachable):
         return Explored(Outcome(order), 1.0, False)
     random = np.random.default_rng(seed)
     if random.random() >= rate:
         return Explored(Outcome(order), 1.0 - rate, False)
+    below = [place for place in reachable if fits(slate, place)]
     chances = probabilities(scores[below], policy, temperature)
     drawn = int(random.choice(len(below), p=chances))
     kept = np.concatenate([order[: n - 1], [below[drawn]], order[n:][order[n:] != below[drawn]]])

@@ -1,0 +1,76 @@
+"""What training leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.artifact import verify
+from models.ranking import load_ranker
+from services.runtime.errors import SettingsError
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.trainer.data.imports import import_data
+from services.trainer.data.interactions import Interactions
+from services.trainer.evaluation import served_ranks
+from services.trainer.progress import TRAINED
+
+
+@pytest.fixture(scope="module")
+def registry(world: Path) -> Registry:
+    return Registry.open(world)
+
+
+@pytest.mark.parametrize("name", ["two_tower", "co_visitation", "popularity", "ranker"])
+def test_every_model_has_a_champion_that_says_what_made_it(registry: Registry, name: str) -> None:
+    champion = registry.resolve(name)
+    assert verify(champion.folder) == champion.manifest
+    assert set(champion.manifest.lineage) >= {"data_snapshot", "code_revision", "seed", "created_at"}
+    scope = "funnel" if name == "ranker" else "retrieval"
+    metrics = champion.manifest.metrics
+    assert metrics[f"{scope}_hr@10_low"] <= metrics[f"{scope}_hr@10"] <= metrics[f"{scope}_hr@10_high"]
+
+
+def test_the_second_ranker_is_the_challenger(registry: Registry) -> None:
+    assert registry.resolve("ranker", CHAMPION).manifest.kind == "lambdamart"
+    assert registry.resolve("ranker", CHALLENGER).manifest.kind == "dlrm"
+
+
+def test_the_feature_spec_travels_with_its_statistics(registry: Registry) -> None:
+    ranker = load_ranker(registry.resolve("ranker", CHALLENGER).folder)
+    assert ranker.spec.normalizer is not None
+    assert ranker.spec.item_vocabulary.size == 150
+
+
+def test_tower_and_index_go_together_and_the_recall_was_measured(registry: Registry) -> None:
+    tower = registry.resolve("two_tower")
+    assert any(name.startswith("index/") for name in tower.manifest.files)
+    assert tower.manifest.metrics["index_recall@100"] > 0.95
+
+
+def test_nothing_half_made_is_left_behind(world: Path) -> None:
+    assert not (world / "drafts").exists()
+    assert set(json.loads((world / TRAINED).read_text())) == {
+        "two_tower", "co_visitation", "popularity", "lambdamart", "dlrm",
+    }  # fmt: skip
+
+
+def test_the_published_funnel_is_evaluated_as_it_is_served(registry: Registry, world: Path, tmp_path: Path) -> None:
+    interactions = Interactions.load(world / "lake")
+    ranks = served_ranks(registry, interactions, tmp_path, lambda done, total: None)
+    assert ranks.retrieval.size == sum(1 for _ in interactions.targets(1))
+    # A ranker changes the order of the candidates, never which they are.
+    for funnel in ranks.funnel.values():
+        np.testing.assert_array_equal(np.isinf(funnel), np.isinf(ranks.retrieval))
+
+
+def test_another_data_set_needs_another_folder(world: Path) -> None:
+    with pytest.raises(SettingsError, match="holds synthetic, not ml-100k"):
+        import_data("ml-100k", world)
+
+
+def test_an_unknown_data_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no data set 'netflix'"):
+        import_data("netflix", tmp_path)

@@ -1,0 +1,175 @@
+"""The whole stack as its users meet it: real stores, one process per service, REST in front."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import psutil
+import pytest
+
+from services.gateway.keys import read_or_create_keys
+from services.local.stack import LocalStack
+
+DEADLINE_S = 30.0
+ANY_PORT = {
+    f"CASCADE_{name}_PORT": "0"
+    for name in ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "GATEWAY")
+}
+
+
+@pytest.fixture(scope="module")
+def stack(world: Path) -> Iterator[LocalStack]:
+    with (world / "stack.log").open("wb") as log:
+        stack = LocalStack(world, ANY_PORT, log)
+        stack.start()
+        try:
+            stack.wait_ready()
+            yield stack
+        finally:
+            stack.stop()
+
+
+@pytest.fixture(scope="module")
+def client(stack: LocalStack, world: Path) -> Iterator[httpx.Client]:
+    keys = read_or_create_keys(world)
+    with httpx.Client(base_url=stack.urls["gateway"], headers={"X-API-Key": keys.write}, timeout=10.0) as client:
+        yield client
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for a condition; fails when it does not come."""
+    ends_at = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < ends_at, "The condition did not come in time."
+
+
+def recommended(client: httpx.Client, user: str, n: int = 10) -> dict[str, Any]:
+    answer: dict[str, Any] = client.get(f"/v1/users/{user}/recommendations", params={"n": n}).raise_for_status().json()
+    return answer
+
+
+def shown(answer: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def post(client: httpx.Client, user: str, item: str, kind: str = "watch", **fields: Any) -> str:
+    event_id = uuid.uuid4().hex
+    event = {"event_id": event_id, "type": kind, "user_id": user, "item_id": item, **fields}
+    assert client.post("/v1/events", json={"events": [event]}).status_code == 202
+    return event_id
+
+
+def active_user(world: Path, place: int = 0) -> str:
+    """A user with a history, another for each place."""
+    events = pl.read_parquet(world / "lake" / "events" / "*.parquet")
+    return str(events["user_id"].value_counts(sort=True)["user_id"][20 + place])
+
+
+def test_a_known_user_gets_fresh_unseen_distinct_items(client: httpx.Client, world: Path) -> None:
+    user = active_user(world)
+    answer = recommended(client, user)
+    events = pl.read_parquet(world / "lake" / "events" / "*.parquet")
+    seen = {str(item) for item in events.filter(pl.col("user_id") == int(user))["item_id"]}
+    assert (answer["served_by"], answer["degraded"]) == ("fresh", [])
+    assert len(set(shown(answer))) == 10
+    assert not seen & set(shown(answer))
+    assert set(answer["model_versions"]) == {"two_tower", "co_visitation", "popularity", "ranker"}
+
+
+def test_an_unknown_user_gets_cold_start_recommendations(client: httpx.Client) -> None:
+    answer = recommended(client, "nobody-knows-me")
+    assert answer["served_by"] == "fresh"
+    assert len(answer["items"]) == 10
+
+
+def test_an_event_reaches_the_features_and_its_item_is_not_shown_again(client: httpx.Client, world: Path) -> None:
+    user = active_user(world, 1)
+    item = shown(recommended(client, user))[0]
+    post(client, user, item, value=5.0)
+    assert item not in shown(recommended(client, user, 100))
+
+    def newest() -> str:
+        history = client.get(f"/v1/users/{user}").json()["history"]
+        return str(history[0]["item_id"])
+
+    until(lambda: newest() == item)
+    assert item not in shown(recommended(client, user, 100))
+
+
+def test_an_accepted_event_and_the_impression_before_it_are_in_the_lake(client: httpx.Client, world: Path) -> None:
+    user = active_user(world, 2)
+    answer = recommended(client, user)
+    event_id = post(client, user, shown(answer)[2], "click", recommendation_id=answer["recommendation_id"], position=3)
+
+    def rows(table: str, column: str, value: str) -> pl.DataFrame:
+        files = [file for file in (world / "lake" / table).rglob("*.parquet") if file.parent.name != table]
+        frames = [frame for frame in map(pl.read_parquet, files) if column in frame.columns]
+        return pl.concat([frame.filter(pl.col(column) == value) for frame in frames]) if frames else pl.DataFrame()
+
+    until(lambda: rows("events", "event_id", event_id).height == 1)
+    until(lambda: rows("impressions", "recommendation_id", answer["recommendation_id"]).height > 0)
+    click = rows("events", "event_id", event_id)
+    assert click["recommendation_id"].to_list() == [answer["recommendation_id"]]
+    assert click["position"].to_list() == [3]
+
+
+def test_a_put_item_is_listed_and_a_deleted_one_is_gone(client: httpx.Client) -> None:
+    body = {"title": "Brand New", "year": 2026, "genres": ["Drama"]}
+    assert client.put("/v1/items/brand-new", json=body).status_code == 200
+    until(lambda: "brand-new" in shown(client.get("/v1/latest", params={"n": 5}).json()))
+    assert client.delete("/v1/items/brand-new").status_code == 204
+    assert "brand-new" not in shown(client.get("/v1/latest", params={"n": 20}).json())
+    until(lambda: client.get("/v1/items/brand-new").status_code == 404)
+
+
+def test_the_trace_tells_why_these_items_and_why_not_those(client: httpx.Client, world: Path) -> None:
+    answer = recommended(client, active_user(world))
+    trace = client.get(f"/v1/requests/{answer['recommendation_id']}/trace").json()
+    assert {source["source"] for source in trace["sources"]} == {"two_tower", "co_visitation", "popularity", "fresh"}
+    assert "seen" in {group["reason"] for group in trace["removed"]}
+    assert [candidate["item_id"] for candidate in trace["candidates"] if candidate["shown"]]
+
+
+@pytest.mark.parametrize(
+    ("victim", "stage"), [("ranker", "ranking"), ("reranker", "reranking"), ("retrieval", "retrieval")]
+)
+def test_a_killed_service_degrades_answers_until_it_is_back(
+    client: httpx.Client, stack: LocalStack, world: Path, victim: str, stage: str
+) -> None:
+    user = active_user(world)
+    pid = stack.pids()[victim]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: [entry["stage"] for entry in recommended(client, user)["degraded"]] == [stage])
+    answer = recommended(client, user)
+    assert len(set(shown(answer))) == 10
+    until(lambda: recommended(client, user)["served_by"] == "fresh")
+    assert stack.pids()[victim] != pid
+
+
+def test_killed_features_leave_the_last_known_user(client: httpx.Client, stack: LocalStack, world: Path) -> None:
+    user = active_user(world, 3)
+    before = set(shown(recommended(client, user)))
+    os.kill(stack.pids()["features"], signal.SIGKILL)
+    until(lambda: recommended(client, user)["served_by"] == "cache")
+    assert before & set(shown(recommended(client, user)))
+    until(lambda: recommended(client, user)["served_by"] == "fresh")
+
+
+def test_a_stop_leaves_no_process_behind(world: Path, tmp_path: Path) -> None:
+    with (tmp_path / "stack.log").open("wb") as log:
+        stack = LocalStack(world, ANY_PORT, log)
+        stack.start()
+        stack.wait_ready()
+        processes = [psutil.Process(pid) for pid in stack.pids().values()]
+        assert len(processes) == 8
+        assert stack.stop() == 0
+    assert not [process for process in processes if process.is_running()]
+    assert "Traceback" not in (tmp_path / "stack.log").read_text()
