@@ -73,7 +73,8 @@ def present(console: Console, data_dir: Path, urls: dict[str, str], log: Path) -
     key = read_or_create_keys(data_dir).read
     address = f"{urls['gateway']}/v1/users/{SAMPLE_USER}/recommendations?n={SHOWN}"
     answer = httpx.get(address, headers={"X-API-Key": key}, timeout=10.0).raise_for_status().json()
-    console.print(f"\n[b]Cascade is ready[/]   API {urls['gateway']}   docs {urls['gateway']}/docs   logs {log}")
+    console.print(f"\n[b]Cascade is ready[/]  {urls['gateway']}   docs: {urls['gateway']}/docs")
+    console.print(f"[dim]logs of every service: {log}\n", soft_wrap=True)
     console.print(_slate(answer["items"], last_seen(data_dir / "lake", SAMPLE_USER)))
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in answer["timings_ms"].items())
     console.print(f"served by [b]{answer['served_by']}[/], milliseconds: {stages}\n")

@@ -76,7 +76,7 @@ def show_snapshot(snapshot: Snapshot) -> None:
 def show_models(console: Console, registry: Registry) -> None:
     """The serving versions and what was measured of them."""
     table = Table(title="Published models")
-    for heading in ("model", "version", "kind", "serves as", "HR@10", "NDCG@10", "HR@200"):
+    for heading in ("model", "version", "serves as", "HR@10", "NDCG@10", "HR@200"):
         table.add_column(heading)
     for name, alias in (
         ("two_tower", CHAMPION), ("co_visitation", CHAMPION), ("popularity", CHAMPION),
@@ -86,6 +86,9 @@ def show_models(console: Console, registry: Registry) -> None:
         scope = "funnel" if name == "ranker" else "retrieval"
         figures = [found.manifest.metrics.get(f"{scope}_{metric}") for metric in ("hr@10", "ndcg@10", "hr@200")]
         cells = ["" if figure is None else f"{figure:.4f}" for figure in figures]
-        table.add_row(name, found.version, found.manifest.kind, alias, *cells)
+        kind = f" ({found.manifest.kind})" if name == "ranker" else ""
+        table.add_row(name + kind, found.version, alias, *(cells if name in ("two_tower", "ranker") else ()))
     console.print(table)
-    console.print("[dim]HR and NDCG of models of retrieval are those of the merged candidates (protocol P1).")
+    console.print(
+        "[dim]Protocol P1; beside two_tower stands retrieval as a whole: the merged candidates of all sources."
+    )
