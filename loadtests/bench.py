@@ -25,6 +25,7 @@ from rich.table import Table
 from loadtests import feature_store
 from loadtests.client import Client, connected, known_users
 from loadtests.processes import Usage, stack_processes, usage
+from services.runtime.errors import NotFound
 
 STAGE_BUDGETS_MS = {"features": 10.0, "retrieval": 10.0, "ranking": 20.0, "reranking": 5.0, "total": 200.0}
 """Classic budgets at p99, milliseconds."""
@@ -99,7 +100,7 @@ def _count(outcome: Round, status: int, answer: dict[str, Any]) -> None:
 
 async def measure(url: str, data_dir: Path, requests: int) -> list[Round]:
     """A warm-up that does not count, then one round for 1, 4 and 16 clients."""
-    processes, users = stack_processes(), known_users(data_dir)
+    processes, users = stack_processes(data_dir), known_users(data_dir)
     rounds: list[Round] = []
     with Progress(transient=True) as progress:
         async with connected(url, data_dir) as client:
@@ -174,10 +175,11 @@ def main() -> None:
     arguments.add_argument("--no-feature-store", action="store_true", help="leave out the comparison with stock Feast")
     chosen = arguments.parse_args()
     console = Console()
-    if not stack_processes():
-        sys.exit("No stack is running. Start one with make demo or make up, then run make bench in another terminal.")
-    rounds = asyncio.run(measure(chosen.url, chosen.data_dir, chosen.requests))
-    readings = usage(stack_processes())
+    try:
+        rounds = asyncio.run(measure(chosen.url, chosen.data_dir, chosen.requests))
+    except NotFound as error:
+        sys.exit(error.sentence)
+    readings = usage(stack_processes(chosen.data_dir))
     show_rounds(console, rounds)
     show_processes(console, rounds, readings)
     report: dict[str, Any] = {

@@ -1,13 +1,14 @@
-"""The processes of a running stack, seen from outside: CPU time and memory by service."""
+"""The processes of a running stack: CPU time and memory by service, as the operating system accounts them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-_STORES = {"valkey-server": "redis", "redis-server": "redis"}
+from services.local.stack import running_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +20,10 @@ class Usage:
     peak_rss_bytes: int
 
 
-def stack_processes() -> dict[str, psutil.Process]:
-    """The stack's processes of this user by service name; empty when none runs."""
-    found: dict[str, psutil.Process] = {}
-    for process in psutil.process_iter(["cmdline", "name"]):
-        name = _service_of(process.info["name"] or "", process.info["cmdline"] or [])
-        if name is not None:
-            found[name] = process
-    return found
-
-
-def _service_of(name: str, command: list[str]) -> str | None:
-    if name in _STORES:
-        return _STORES[name]
-    for flag, module in zip(command, command[1:], strict=False):
-        if flag == "-m" and (module == "services" or module.startswith("services.")):
-            return "manager" if module in ("services", "services.demo") else module.rsplit(".", 1)[-1]
-    return None
+def stack_processes(data_dir: Path) -> dict[str, psutil.Process]:
+    """The processes of the stack on a data folder, its manager included. NotFound when none runs."""
+    state = running_stack(data_dir)
+    return {name: psutil.Process(pid) for name, pid in {**state.pids, "manager": state.manager}.items()}
 
 
 def usage(processes: Mapping[str, psutil.Process]) -> dict[str, Usage]:

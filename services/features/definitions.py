@@ -29,30 +29,44 @@ def offline_folder(data_dir: Path) -> Path:
 
 def open_store(data_dir: Path, redis_url: str) -> FeatureStore:
     """Feast's store over the registry, the offline folder and Redis; touches nothing."""
-    registry = data_dir.resolve() / "feast" / "registry.db"
-    return FeatureStore(
-        config=RepoConfig(
-            project="cascade",
-            provider="local",
-            registry=str(registry),
-            offline_store=AsofDuckDBOfflineStoreConfig(),
-            online_store=PackedRedisOnlineStoreConfig(connection_string=redis_url),
-            entity_key_serialization_version=3,
-        )
-    )
+    return _store(data_dir, "registry.db", PackedRedisOnlineStoreConfig(connection_string=redis_url))
 
 
 def apply_definitions(data_dir: Path, redis_url: str) -> FeatureStore:
     """What `feast apply` does, for this folder and this Redis. Safe to repeat; rows of views that stay are kept."""
-    (data_dir / "feast").mkdir(parents=True, exist_ok=True)
-    store = open_store(data_dir, redis_url)
-    store.apply([*ENTITIES, *(_located(view, data_dir) for view in VIEWS), *SERVICES])
-    return store
+    return _applied(open_store(data_dir, redis_url), data_dir)
+
+
+def offline_store(data_dir: Path) -> FeatureStore:
+    """The definitions over the offline folder alone, for point-in-time joins: needs no Redis and touches none.
+
+    It has a registry of its own, so that a running stack keeps what it applied.
+    """
+    return _applied(_store(data_dir, "offline.db", None), data_dir)
 
 
 def views() -> dict[str, View]:
     """The layout of every view by its name."""
     return {view.name: view_of(view) for view in VIEWS}
+
+
+def _store(data_dir: Path, registry: str, online: PackedRedisOnlineStoreConfig | None) -> FeatureStore:
+    return FeatureStore(
+        config=RepoConfig(
+            project="cascade",
+            provider="local",
+            registry=str(data_dir.resolve() / "feast" / registry),
+            offline_store=AsofDuckDBOfflineStoreConfig(),
+            online_store=online,
+            entity_key_serialization_version=3,
+        )
+    )
+
+
+def _applied(store: FeatureStore, data_dir: Path) -> FeatureStore:
+    (data_dir / "feast").mkdir(parents=True, exist_ok=True)
+    store.apply([*ENTITIES, *(_located(view, data_dir) for view in VIEWS), *SERVICES])
+    return store
 
 
 def _located(view: FeatureView, data_dir: Path) -> FeatureView:

@@ -24,6 +24,10 @@ REASONS = {
     "two_tower": "matches your taste",
     "co_visitation": "people like you went on to this",
 }
+IMPERSONAL = REASONS | {"two_tower": "similar to what you are looking at", "co_visitation": "people went on to this"}
+"""For lists that are not made for one user."""
+COLD = REASONS | {"two_tower": "a good place to start", "co_visitation": "people went on to this"}
+"""For users of whose taste nothing is known."""
 
 
 class Answers:
@@ -32,8 +36,15 @@ class Answers:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def of(self, journey: Journey, found: Candidates, scores: Scores | None, slate: Slate) -> dict[str, Any]:
-        """The whole answer of a request."""
+    def of(
+        self,
+        journey: Journey,
+        found: Candidates,
+        scores: Scores | None,
+        slate: Slate,
+        reasons: Mapping[str, str] = REASONS,
+    ) -> dict[str, Any]:
+        """The whole answer of a request; `reasons` by source."""
         ask = journey.ask
         versions = dict(found.versions)
         if scores is not None and scores.version:
@@ -45,7 +56,7 @@ class Answers:
             "degraded": [asdict(entry) for entry in journey.degraded],
             "model_versions": versions,
             "experiments": [{"key": key, "variant": variant} for key, variant in journey.experiments.items()],
-            "items": self.cards(journey, found, scores, slate),
+            "items": self.cards(journey, found, scores, slate, reasons),
         }
         if unknown := self._unknown(ask.context_item, ask.listed):
             answer["unknown_items"] = unknown
@@ -53,7 +64,9 @@ class Answers:
         answer["timings_ms"]["total"] = round(journey.total_ms(), 2)
         return answer
 
-    def cards(self, journey: Journey, found: Candidates, scores: Scores | None, slate: Slate) -> list[dict[str, Any]]:
+    def cards(
+        self, journey: Journey, found: Candidates, scores: Scores | None, slate: Slate, reasons: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
         """One card per shown item."""
         rows: list[int] = slate.rows.tolist()
         ids, because = found.ids[slate.rows], found.because[slate.rows]
@@ -72,7 +85,7 @@ class Answers:
                 "sources": sources,
                 "propensity": _number(slate.propensities[place]),
                 "slot": slate.slots[place],
-                "reasons": _reasons(cause, int(because[place]) == context, sources),
+                "reasons": _reasons(cause, int(because[place]) == context, sources, reasons),
             }
             if journey.ask.explain:
                 card["explain"] = explanation(found, scores, row)
@@ -118,7 +131,9 @@ def _number(value: np.float32) -> float | None:
     return round(number, 6) if np.isfinite(value) else None
 
 
-def _reasons(cause: tuple[str, str] | None, is_context: bool, sources: Sequence[str]) -> list[str]:
+def _reasons(
+    cause: tuple[str, str] | None, is_context: bool, sources: Sequence[str], reasons: Mapping[str, str]
+) -> list[str]:
     if cause is not None:
         return [f"because you are looking at {cause[1]}" if is_context else f"because you watched {cause[1]}"]
-    return [REASONS[source] for source in sources if source in REASONS][:1]
+    return [reasons[source] for source in sources if source in reasons][:1]

@@ -90,9 +90,11 @@ class Peers:
             raise Unavailable("retrieval scored other items than it was asked to.")
         return found
 
-    async def similar(self, item_id: int, n: int, exclude: Iterable[int], timeout: float) -> Candidates:
+    async def similar(
+        self, item_id: int, n: int, exclude: Iterable[int], categories: Iterable[str], timeout: float
+    ) -> Candidates:
         """Items like one item; NotFound for an item no source knows."""
-        request = retrieval_pb2.SimilarRequest(item_id=item_id, n=n, exclude=exclude)
+        request = retrieval_pb2.SimilarRequest(item_id=item_id, n=n, exclude=exclude, categories=categories)
         return _candidates(await call(self._retrieval.Similar, request, timeout=timeout, peer="retrieval"))
 
     async def popular(

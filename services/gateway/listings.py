@@ -38,7 +38,8 @@ class Similar(Stage[Audience, Candidates]):
     async def attempt(self, journey: Journey, given: Audience, timeout: float) -> Candidates:
         ask = journey.ask
         exclude = [*ask.exclude, *self._fallbacks.catalog.pending_deletions()]
-        return await self._peers.similar(to_int(ask.context_item), enough(ask, given), exclude, timeout)
+        item_id, n = to_int(ask.context_item), enough(ask, given)
+        return await self._peers.similar(item_id, n, exclude, ask.categories, timeout)
 
     def instead(self, journey: Journey, given: Audience) -> tuple[Candidates, str]:
         item = self._fallbacks.catalog.item(to_int(journey.ask.context_item))

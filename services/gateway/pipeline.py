@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.user import UserState
-from services.gateway.answers import Answers
+from services.gateway.answers import COLD, IMPERSONAL, REASONS, Answers
 from services.gateway.catalog import Catalog
 from services.gateway.filters import Filters
 from services.gateway.impressions import ImpressionLog, Shown
@@ -66,14 +66,15 @@ class Pipeline:
         user = await self._features(journey, ask.user_id)
         found = await stage(journey, Audience(user, segment or dict(user.profile)))
         kept = self._filters(ask, user, found)
-        answer = self._answers.of(journey, kept, None, Slate.in_order(np.arange(min(ask.n, kept.ids.size))))
+        slate = Slate.in_order(np.arange(min(ask.n, kept.ids.size)))
+        answer = self._answers.of(journey, kept, None, slate, IMPERSONAL)
         del answer["recommendation_id"], answer["experiments"]
         return answer
 
     def _answered(
         self, journey: Journey, user: UserState, found: Candidates, scores: Scores, slate: Slate
     ) -> dict[str, Any]:
-        answer = self._answers.of(journey, found, scores, slate)
+        answer = self._answers.of(journey, found, scores, slate, COLD if user.is_cold else REASONS)
         self._traces.keep(Trace(journey, user, found, scores, slate, answer))
         self._impressions.offer(Shown.of(journey, found, scores, slate, answer["model_versions"]))
         return answer

@@ -19,6 +19,13 @@ RETRY_AFTER = {"Retry-After": "1"}
 LONGEST_MESSAGE = 300
 """Characters of a message; longer ones quote somebody's input back and are cut."""
 
+LONGEST_FIELD = 100
+"""Characters of a field's name; longer ones are the caller's own and are cut."""
+MOST_ERRORS = 20
+"""Errors that one document names."""
+LONGEST_DETAIL = 1000
+"""Characters of a detail."""
+
 _SENTENCES = {
     404: "There is nothing at this address; /docs lists every call.",
     405: "This address does not answer this method; /docs lists every call.",
@@ -38,8 +45,8 @@ def problem(
         "type": f"urn:cascade:problem:{title.lower().replace(' ', '-')}",
         "title": title,
         "status": status,
-        "detail": detail,
-        "errors": list(errors),
+        "detail": _cut(detail, LONGEST_DETAIL),
+        "errors": list(errors[:MOST_ERRORS]),
         **extra,
     }
     return Response(orjson.dumps(document), status, dict(headers or {}), MEDIA_TYPE)
@@ -53,8 +60,8 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def field_errors(problems: Sequence[Any]) -> list[dict[str, str]]:
-    """{field, message} of each of pydantic's errors; the place in the request (body, query) is left out."""
-    return [{"field": _field(entry["loc"]), "message": _message(entry)} for entry in problems]
+    """{field, message} of the first MOST_ERRORS errors of pydantic; the place (body, query) is left out."""
+    return [{"field": _field(entry["loc"]), "message": _message(entry)} for entry in problems[:MOST_ERRORS]]
 
 
 async def _of_the_tree(_: Request, error: Exception) -> Response:
@@ -88,7 +95,7 @@ def _field(location: Sequence[str | int]) -> str:
         parts = parts[1:]
     if not parts:
         return ""
-    return "body" if parts[0].isdigit() else ".".join(parts)
+    return "body" if parts[0].isdigit() else ".".join(_cut(part, LONGEST_FIELD) for part in parts)
 
 
 def _message(entry: Any) -> str:
@@ -97,4 +104,10 @@ def _message(entry: Any) -> str:
         message = f"not JSON: {entry['ctx']['error']}"
     if entry["type"] == "extra_forbidden":
         message = "there is no such field"
-    return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
+    if entry["type"] in ("model_attributes_type", "dict_type") and isinstance(entry.get("input"), bytes):
+        message = "must be a JSON object, sent with Content-Type: application/json"
+    return _cut(message, LONGEST_MESSAGE)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + "…"

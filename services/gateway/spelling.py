@@ -59,22 +59,22 @@ def _moment(value: Any) -> datetime:
 
 
 def _already(moment: datetime) -> datetime:
-    if not EPOCH <= moment <= datetime.now(UTC) + LATEST_AHEAD:
+    if not EPOCH < moment <= datetime.now(UTC) + LATEST_AHEAD:
         raise ValueError("must lie between 1970 and now; a clock may run five minutes ahead")
     return moment
 
 
 ExternalId = Annotated[
     str,
-    BeforeValidator(_spelled),
     StringConstraints(min_length=1, max_length=MAX_EXTERNAL_LENGTH),
+    BeforeValidator(_spelled),
     AfterValidator(_printable),
 ]
 """An id of a user, an item, an event or a session: 1 to 256 characters, none of them a control character."""
 Surface = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_printable)]
 Label = Annotated[
-    str, BeforeValidator(_spelled), StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=128), BeforeValidator(_spelled), AfterValidator(_printable)
 ]
 Category = Annotated[
     str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_without_bar)
@@ -82,8 +82,8 @@ Category = Annotated[
 """A name in a list: names travel joined by bars."""
 Property = Annotated[
     str,
-    BeforeValidator(_property),
     StringConstraints(max_length=512),
+    BeforeValidator(_property),
     AfterValidator(_printable),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 512}, {"type": "number"}, {"type": "boolean"}]}),
 ]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -15,18 +16,27 @@ from services.local.layout import Waves, layout
 from services.local.manager import Manager
 from services.local.settings import LocalSettings
 from services.local.stack import STATE, StackState
-from services.runtime.errors import CascadeError
+from services.runtime.errors import CascadeError, SettingsError
 from services.runtime.settings import read_settings
+from services.trainer.progress import TRAINED
 
 
 def main() -> None:
     """Exits with 0 after a stop, with 2 and one sentence when the stack cannot start."""
     try:
         settings = read_settings(LocalSettings)
-        asyncio.run(run_stack(settings, layout(settings)))
+        waves = layout(settings)
+        require_trained(settings.data_dir)
+        asyncio.run(run_stack(settings, waves))
     except CascadeError as error:
         print(f"cascade: {error.sentence}", file=sys.stderr)
         sys.exit(2)
+
+
+def require_trained(data_dir: Path) -> None:
+    """SettingsError when there are no models to serve, rather than services that wait for them in vain."""
+    if not (data_dir / TRAINED).is_file():
+        raise SettingsError(f"Nothing is trained in {data_dir} yet. Run: make demo", field="data_dir")
 
 
 async def run_stack(settings: LocalSettings, waves: Waves) -> None:

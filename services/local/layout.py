@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from services.local.settings import LocalSettings
 from services.runtime.errors import SettingsError
@@ -34,7 +36,10 @@ Waves = Sequence[Sequence[Program]]
 
 
 def layout(settings: LocalSettings) -> Waves:
-    """The processes of the whole stack. SettingsError when a port is taken; port 0 is replaced by a free one."""
+    """The processes of the whole stack. SettingsError when a port is taken or the data folder cannot be written;
+    port 0 is replaced by a free one.
+    """
+    _require_writable(settings.data_dir)
     ports = {name: _usable_port(name, settings) for name in _port_names(settings)}
 
     def url(scheme: str, name: str) -> str:
@@ -86,6 +91,18 @@ def _usable_port(name: str, settings: LocalSettings) -> int:
                 field=f"{name}_port",
             ) from error
         return int(probe.getsockname()[1])
+
+
+def _require_writable(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir) as probe:
+            probe.write(b"x")
+    except OSError as error:
+        raise SettingsError(
+            f"The data folder {data_dir} cannot be written ({error.strerror}). Set CASCADE_DATA_DIR to one that can.",
+            field="data_dir",
+        ) from error
 
 
 def place(program: Program) -> tuple[str, int]:

@@ -111,7 +111,7 @@ class Manager:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if self._gave_up.done():
-                raise CannotStart(f"{self._gave_up.result()} cannot start; its last line above says why.")
+                raise CannotStart(self._gave_up.result())
             ready.result()
         finally:
             ready.cancel()
@@ -167,8 +167,12 @@ class Manager:
         if self._stopping:
             return
         name = watcher.name
-        if self._starting and exit_code == CANNOT_START and not self._gave_up.done():
-            self._gave_up.set_result(name)
+        if self._starting and exit_code == CANNOT_START:
+            watcher.numprocesses = 0
+            if not self._gave_up.done():
+                said = self._outputs[name].sentence or "Its last line above says why."
+                self._gave_up.set_result(f"{name} cannot start. {said}")
+            return
         calm = time.monotonic() - self._started_at[name] > CALM_SECONDS
         pause = (
             FIRST_PAUSE_SECONDS

@@ -22,6 +22,9 @@ class PrefixedOutput:
         start, end = (f"\x1b[{colour}m", "\x1b[0m") if self._out.isatty() else ("", "")
         self._prefix = f"{start}{name:<{_NAME_WIDTH}}|{end} "
         self._rest = b""
+        self._own = f"{name}: "
+        self.sentence = ""
+        """What the process said last in its own name, such as why it cannot start."""
 
     def __call__(self, piece: dict[str, bytes]) -> None:
         *lines, self._rest = (self._rest + piece["data"]).split(b"\n")
@@ -30,6 +33,8 @@ class PrefixedOutput:
 
     def say(self, line: str) -> None:
         """Prints one line."""
+        if line.startswith(self._own):
+            self.sentence = line.removeprefix(self._own)
         self._out.write(f"{self._prefix}{line}\n")
         self._out.flush()
 

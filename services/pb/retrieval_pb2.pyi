@@ -90,20 +90,26 @@ class SimilarRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     N_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
     item_id: _builtins.int
     n: _builtins.int
     @_builtins.property
     def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """at least one of these genres; empty for all"""
+
     def __init__(
         self,
         *,
         item_id: _builtins.int = ...,
         n: _builtins.int = ...,
         exclude: _abc.Iterable[_builtins.int] | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "item_id", b"item_id", "n", b"n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "exclude", b"exclude", "item_id", b"item_id", "n", b"n"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

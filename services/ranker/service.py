@@ -93,7 +93,7 @@ def _model_to_proto(found: RegisteredVersion, loaded: bool) -> common_pb2.ModelV
 @asynccontextmanager
 async def build(settings: RankerSettings) -> AsyncIterator[Door]:
     """Waits for the catalog, loads and warms the models, and follows both from then on."""
-    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url)
+    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url, create=False)
     await asyncio.to_thread(require_champion, registry)
     async with ItemFeed.connect(settings.features_url, settings.catalog_seconds) as feed:
         feed.on_change(lambda table: ITEMS.labels("ranker").set(len(table)))

@@ -61,7 +61,9 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
 
     async def Similar(self, request: retrieval_pb2.SimilarRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         n, serving = _checked(request.n), self._champions.current
-        found = similar(serving.retriever, request.item_id, n, ids_from_proto(request.exclude))
+        found = similar(
+            serving.retriever, request.item_id, n, ids_from_proto(request.exclude), list(request.categories)
+        )
         return _answer(found, serving.versions)
 
     async def Popular(self, request: retrieval_pb2.PopularRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
@@ -98,7 +100,7 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
 @asynccontextmanager
 async def build(settings: RetrievalSettings) -> AsyncIterator[Door]:
     """Waits for the catalog, loads and warms the champions, and follows both."""
-    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url)
+    registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url, create=False)
     async with (
         ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,
         Champions.following(registry, feed, settings) as champions,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +17,14 @@ from services.retrieval.sources.source import best
 from services.runtime.errors import NotFound
 
 
-def similar(retriever: Retriever, item: int, n: int, exclude: NDArray[np.uint64] = NO_IDS) -> Candidates:
-    """Up to n items like `item`, best first. NotFound when neither the models nor the catalog know it."""
-    query = retriever.query(UserState(0), np.append(exclude, np.uint64(item)), (), 0)
+def similar(
+    retriever: Retriever, item: int, n: int, exclude: NDArray[np.uint64] = NO_IDS, categories: Sequence[str] = ()
+) -> Candidates:
+    """Up to n items like `item`, best first, of these genres if any are named.
+
+    NotFound when neither the models nor the catalog know the item.
+    """
+    query = retriever.query(UserState(0), np.append(exclude, np.uint64(item)), categories, 0)
     row = int(retriever.catalog.rows_of(np.array([item], np.uint64))[0])
     if row < 0:
         raise NotFound("No source knows this item.", field="item_id")

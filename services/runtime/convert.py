@@ -87,7 +87,12 @@ def items_to_proto(rows: ItemRows) -> features_pb2.ItemRows:
 
 
 def items_from_proto(rows: features_pb2.ItemRows) -> ItemRows:
-    """The reverse of items_to_proto."""
+    """The reverse of items_to_proto; InvalidArgument when the columns differ in length."""
+    lengths = {len(column) for column in (rows.ids, rows.item_ids, rows.titles, rows.genres, rows.creators)}
+    if len(lengths) > 1 or (rows.ids and rows.features.rows != len(rows.ids)):
+        raise InvalidArgument("The columns of items must have one length.")
+    if rows.ids and tuple(rows.features.columns) != ITEM_COLUMNS:
+        raise InvalidArgument(f"The features of items must be {', '.join(ITEM_COLUMNS)}.")
     return ItemRows(
         ids=ids_from_proto(rows.ids),
         item_ids=list(rows.item_ids),

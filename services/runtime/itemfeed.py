@@ -67,15 +67,19 @@ class ItemFeed:
 
     async def _follow(self, stub: features_pb2_grpc.FeaturesAsyncStub) -> None:
         snapshot: list[features_pb2.ItemsUpdate] | None = []
-        async for update in stub.WatchItems(features_pb2.WatchItemsRequest(), wait_for_ready=True):
-            if snapshot is None:
-                self._swap(self.table.updated(items_from_proto(update.upserts), ids_from_proto(update.deleted)))
-                continue
-            snapshot.append(update)
-            if update.snapshot_end:
-                self._swap(_table_of(snapshot, self.table.version + 1))
-                snapshot = None
-                self._loaded.set()
+        stream = stub.WatchItems(features_pb2.WatchItemsRequest(), wait_for_ready=True)
+        try:
+            async for update in stream:
+                if snapshot is None:
+                    self._swap(self.table.updated(items_from_proto(update.upserts), ids_from_proto(update.deleted)))
+                    continue
+                snapshot.append(update)
+                if update.snapshot_end:
+                    self._swap(_table_of(snapshot, self.table.version + 1))
+                    snapshot = None
+                    self._loaded.set()
+        finally:
+            stream.cancel()
         raise grpc.RpcError("The features service ended the stream.")
 
     def _swap(self, table: ItemTable) -> None:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.artifact import DamagedArtifact, Manifest, read_manifest, verify, writing
-from services.runtime.errors import NotFound, Unavailable
+from services.runtime.errors import NotFound, SettingsError, Unavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+DATABASE = "mlflow.db"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 
@@ -48,21 +49,33 @@ class Registry:
         self._artifacts = artifacts
 
     @classmethod
-    def open(cls, data_dir: Path | str, url: str = "") -> Registry:
-        """The registry of a data folder; `url` names an MLflow server instead of the SQLite file."""
+    def open(cls, data_dir: Path | str, url: str = "", *, create: bool = True) -> Registry:
+        """The registry of a data folder; `url` names an MLflow server instead of the SQLite file.
+
+        Readers say create=False: two that make the file at the same time spoil it. SettingsError without one.
+        """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         # Imported here: it costs a second and 100 MB, which services without models need not pay.
+        from alembic.util import CommandError
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         data_dir = Path(data_dir).absolute()
+        if not url and not create and not (data_dir / DATABASE).is_file():
+            raise SettingsError(f"There is no model registry in {data_dir}. Train first: make train")
         data_dir.mkdir(parents=True, exist_ok=True)
-        address = url or f"sqlite:///{data_dir / 'mlflow.db'}"
+        address = url or f"sqlite:///{data_dir / DATABASE}"
         try:
             return cls(MlflowClient(tracking_uri=address, registry_uri=address), data_dir / "artifacts")
         except MlflowException as error:
             raise Unavailable(f"The model registry at {address} cannot be opened: {error.message}") from error
+        except (SQLAlchemyError, CommandError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise SettingsError(
+                f"The model registry {address} is damaged ({reason}). Restore it, or remove it and train again."
+            ) from error
 
     def publish(self, name: str, folder: Path, alias: str | None = None) -> str:
         """Copies a sealed artifact into the store, registers it, and returns its version."""

@@ -75,13 +75,13 @@ async def serving(service: Service[S], settings: S) -> AsyncIterator[Running]:
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         reflection.enable_server_reflection((*door.services, reflection.SERVICE_NAME, health.SERVICE_NAME), server)
         port = _listen(server, settings)
-        await server.start()
-        for name in ("", *door.services):
-            await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-        # What start-up made stays: the collector need not walk it during requests.
-        gc.collect()
-        gc.freeze()
         try:
+            await server.start()
+            for name in ("", *door.services):
+                await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+            # What start-up made stays: the collector need not walk it during requests.
+            gc.collect()
+            gc.freeze()
             yield Running(f"{settings.host}:{port}", door)
         finally:
             await healthy.enter_graceful_shutdown()

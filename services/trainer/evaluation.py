@@ -32,7 +32,7 @@ def evaluate(plan: Plan, steps: Steps) -> None:
     steps.console.print(ranks_table(found))
     steps.console.print(_differences(found))
     with steps.step("P2: both rankers on a global time split") as advance:
-        p2 = run_p2(lake, plan.seed, lambda _scorer, done, planned: advance(done, planned))
+        p2 = run_p2(plan.data_dir, plan.seed, lambda _scorer, done, planned: advance(done, planned))
     steps.console.print(p2_table(p2))
     report = {
         "p1": {name: evaluate_ranks(ranks) for name, ranks in found.items()},

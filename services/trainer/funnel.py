@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,13 +149,32 @@ class Funnel:
             {name: np.concatenate([part.funnel[name] for part in parts]) for name in self.rankers},
         )
 
-    def _pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+    @contextmanager
+    def _pool(self) -> Iterator[ProcessPoolExecutor]:
+        """Worker processes that leave Ctrl-C to this one, which ends them."""
+        with ProcessPoolExecutor(
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_open,
             initargs=(self.folder, self.items, self.rankers),
-        )
+        ) as pool:
+            with _interrupts_ignored():
+                for _ in range(self.workers):
+                    pool.submit(os.getpid)
+            yield pool
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes started meanwhile inherit it; signals can only be set in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _joined(parts: Sequence[RankingDataset]) -> RankingDataset:

@@ -1,8 +1,8 @@
 """The lake, replayed: what every feature view held after every event, as Parquet for Feast.
 
-The scalar views have one row per event. The list views would repeat long lists for each of them, so they keep the
-states after a user's newest events only; older moments of a history are slices of the lake itself. The arithmetic is
-the fold of services.ingest.activity done on whole columns, and tests hold the two equal.
+The scalar views have one row per entity and moment. The list views would repeat long lists for each of them, so they
+keep the states after a user's newest events only; older moments of a history are slices of the lake itself. The
+arithmetic is the fold of services.ingest.activity done on whole columns, and tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from services.ingest.activity import (
     RATED_TYPES,
     RECENT_HALF_LIFE_DAYS,
 )
+from services.trainer.data.lake import read_events
 from services.trainer.history_lists import list_views
 
 Progress = Callable[[str, float], None]
@@ -58,14 +59,6 @@ def build_history(data_dir: Path, progress: Progress = lambda view, share: None)
     return written
 
 
-def read_events(lake: Path) -> pl.DataFrame:
-    """Every event of the lake once, oldest first; events of one microsecond stay in file order."""
-    frame = pl.read_parquet(
-        lake / "events" / "**" / "*.parquet", columns=["event_id", "type", "user_id", "item_id", "ts", "value"]
-    )
-    return frame.unique("event_id", keep="first", maintain_order=True).sort("ts", maintain_order=True)
-
-
 def user_profiles(users: pl.DataFrame) -> pl.DataFrame:
     """The view user_profile from lake/users.parquet."""
     names = ("external_id", "gender", "age", "occupation", "region")
@@ -89,7 +82,11 @@ def item_profiles(items: pl.DataFrame) -> pl.DataFrame:
 
 
 def activity(events: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The view user_activity (key "user_id") or item_activity ("item_id"): one row after each event, in their order."""
+    """The view user_activity (key "user_id") or item_activity ("item_id"): the state after each event, in their order.
+
+    Events of one key at one microsecond leave one row, the state after the last of them: a join could not tell which
+    of several rows is the newest.
+    """
     running = _marked(events, key).with_columns(
         _running("counts", key).alias("event_count"),
         _running("like", key).alias("like_count"),
@@ -99,7 +96,7 @@ def activity(events: pl.DataFrame, key: str) -> pl.DataFrame:
         pl.when("counts").then("us").otherwise(0).cum_max().over(key).alias("last_seen_us"),
         pl.col("us").min().over(key).alias("origin"),
     )
-    return running.select(
+    states = running.select(
         key,
         "event_count",
         "like_count",
@@ -117,6 +114,7 @@ def activity(events: pl.DataFrame, key: str) -> pl.DataFrame:
         .alias("last_seen_days"),
         *_times(pl.col("us").cast(pl.Datetime("us", "UTC"))),
     )
+    return states.unique([key, "event_timestamp"], keep="last", maintain_order=True)
 
 
 def _marked(events: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Protocol P2: will this user like it? Every rating is an event at its time, liked when it is 4 or more.
 
-Split by time, 80/10/10: fit, early stopping, test. Features are strictly from earlier seconds. Intervals are 95 %,
-from a bootstrap over the test's users.
+Split by time, 80/10/10: fit, early stopping, test. Features are strictly from earlier seconds: what the feature store
+held of the user and the item, and sums over the log for what no view holds. Intervals are 95 %, from a bootstrap over
+the test's users.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from models.lambdamart import LambdaMartConfig, fit_trees
 from models.metrics import Interval, auc, graded_ndcg
 from models.normalizer import Normalizer
 from models.rows import LabelledRows
-from services.trainer.p2_features import RatingColumns, RatingLog, rating_features
+from services.trainer.history import build_history
+from services.trainer.p2_features import SERVICE, Known, RatingColumns, RatingLog, known_activity, rating_features
 from services.trainer.ranking_dlrm import fit_dlrm
 
 METRICS = ("auc", "gauc", "ndcg_at_10", "log_loss", "ece")
@@ -52,10 +54,10 @@ class P2Data:
     """From fit_end to here they stop the fit; the rest is the test."""
 
     @classmethod
-    def of(cls, log: RatingLog) -> P2Data:
+    def of(cls, log: RatingLog, known: Known) -> P2Data:
         """Splits by time and computes the features. A second is never cut in two."""
         fit_end, tune_end = (_second_start(log.seconds, round(share * len(log))) for share in (_FIT_SHARE, _TUNE_SHARE))
-        features, columns = rating_features(log, fit_end)
+        features, columns = rating_features(log, known)
         numeric = features[:fit_end, : len(columns.numeric_columns)]
         return cls(log, features, replace(columns, normalizer=Normalizer.fit(numeric)), fit_end, tune_end)
 
@@ -80,16 +82,15 @@ class P2Result:
 
 
 def run_p2(
-    lake: Path,
+    data_dir: Path,
     seed: int = 0,
     progress: Progress | None = None,
     trees: LambdaMartConfig | None = None,
     network: DlrmConfig | None = None,
 ) -> dict[str, P2Result]:
-    """Both rankers and two peers (a random order; item mean plus user bias) on the ratings of a lake."""
-    tables = [pl.read_parquet(lake / name) for name in ("users.parquet", "items.parquet", "events/**/*.parquet")]
-    log = RatingLog.of(*tables)
-    data = P2Data.of(log)
+    """Both rankers and two peers (a random order; item mean plus user bias) on the ratings of data_dir/lake."""
+    data = p2_data(data_dir)
+    log = data.log
     test = slice(data.tune_end, None)
     expected = data.features[test, data.columns.columns.index("expected")]
     random = np.random.default_rng(seed).random(expected.size)
@@ -107,6 +108,21 @@ def run_p2(
         seconds = time.perf_counter() - started
         results[name] = P2Result(evaluate(logits, log, test, probabilities=1 / (1 + np.exp(-logits))), seconds)
     return results
+
+
+def p2_data(data_dir: Path) -> P2Data:
+    """The lake's ratings joined with the offline views, which are built first where one is missing."""
+    # Feast takes seconds to import; commands that make no dataset need not wait for it.
+    from services.features.definitions import offline_folder, offline_store
+
+    store, offline = offline_store(data_dir), offline_folder(data_dir)
+    views = [view.name for view in store.get_feature_service(SERVICE).feature_view_projections]
+    if not all((offline / f"{view}.parquet").exists() for view in views):
+        build_history(data_dir)
+    lake = data_dir / "lake"
+    tables = [pl.read_parquet(lake / name) for name in ("users.parquet", "items.parquet", "events/**/*.parquet")]
+    log = RatingLog.of(*tables)
+    return P2Data.of(log, known_activity(store, log))
 
 
 TREES = LambdaMartConfig(objective="binary", trees=300, leaves=31, learning_rate=0.1)

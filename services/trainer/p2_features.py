@@ -1,7 +1,8 @@
 """Features of every rating from strictly earlier ones: protocol P2 learns from what was known at each event's second.
 
-Events of one second never see each other. Everything is a sum over the earlier events of some key (the user, the
-item, the user in a genre, ...), so the whole log is done in a handful of sorted cumulative sums.
+Events of one second never see each other. Counts, rates and means of the user and the item are those the feature
+store held when the second began. What no view holds (the user in a genre, the item among an age group, ...) is a sum
+over the earlier events of some key, so the whole log is done in a handful of sorted cumulative sums.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.feature_blocks import GENRE_SLOTS, LIKED
+from models.feature_blocks import GENRE_SLOTS
 from models.normalizer import Normalizer
+from services.ingest.activity import PRIOR_LIKE_RATE, PRIOR_VALUE
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 Floats = NDArray[np.float32]
 Keys = NDArray[np.int64]
 
+SERVICE = "ranker_training"
+"""The feature service that the activity is asked of."""
 _PRIOR_WEIGHT = 5.0
-"""Events that the overall mean counts for in every smoothed mean."""
+"""Events that "no opinion" counts for in every smoothed mean."""
 _WINDOW = 20
 """Newest events behind the `recent` features."""
 
@@ -34,8 +42,14 @@ class RatingLog:
     """(E,) row of each event's user, 0..U-1."""
     items: Keys
     """(E,) row of each event's item."""
+    user_ids: Keys
+    """(U,) as the feature store knows them."""
+    item_ids: Keys
+    """(I,)"""
     seconds: Keys
     """(E,) whole seconds."""
+    shift_us: int
+    """Where whole seconds begin on the lake's clock, microseconds after its own."""
     ratings: Floats
     """(E,) 1..5."""
     profiles: Mapping[str, Keys]
@@ -52,10 +66,14 @@ class RatingLog:
         log = events.filter(imported).sort("ts", maintain_order=True)
         names = sorted({name for names in items["genres"] for name in names})
         profiles = {name: _indices(users[name]) for name in ("gender", "age", "occupation")}
+        seconds, shift_us = _whole_seconds(log["ts"].dt.epoch("us").to_numpy())
         return cls(
             users=_rows(users["user_id"], log["user_id"]),
             items=_rows(items["item_id"], log["item_id"]),
-            seconds=_whole_seconds(log["ts"].dt.epoch("us").to_numpy()),
+            user_ids=users["user_id"].cast(pl.Int64).to_numpy(),
+            item_ids=items["item_id"].cast(pl.Int64).to_numpy(),
+            seconds=seconds,
+            shift_us=shift_us,
             ratings=log["value"].to_numpy().astype(np.float32),
             profiles=profiles,
             genres=np.array([[name in names_of for name in names] for names_of in items["genres"]], bool),
@@ -80,9 +98,45 @@ class RatingColumns:
         return (*self.numeric_columns, *self.cardinalities)
 
 
-def rating_features(log: RatingLog, known: int) -> tuple[Floats, RatingColumns]:
-    """(E, F) features and their columns. Means that the unknown is drawn to are those of the first `known` events."""
-    numeric = _means(log, float(log.ratings[:known].mean()), float((log.ratings[:known] >= LIKED).mean()))
+@dataclass(frozen=True)
+class Activity:
+    """What the feature store held of each event's user, or of its item, when the event's second began; all (E,)."""
+
+    count: Floats
+    like_rate: Floats
+    mean: Floats
+
+    @classmethod
+    def of(cls, joined: pl.DataFrame, view: str) -> Activity:
+        """From a join's columns; an entity without a row yet has the priors."""
+        unknown = {"event_count": 0, "like_rate": PRIOR_LIKE_RATE, "mean_value": PRIOR_VALUE}
+        return cls(
+            *(joined[f"{view}__{name}"].cast(pl.Float32).fill_null(prior).to_numpy() for name, prior in unknown.items())
+        )
+
+
+class Known(NamedTuple):
+    """The activity of both sides of every event."""
+
+    user: Activity
+    item: Activity
+
+
+def known_activity(store: FeatureStore, log: RatingLog) -> Known:
+    """Feast's point-in-time join at the beginning of every event's second."""
+    from services.trainer.point_in_time import MOMENT, point_in_time  # imports Feast, which takes seconds
+
+    begins = pl.Series(MOMENT, log.seconds * 1_000_000 + log.shift_us).cast(pl.Datetime("us", "UTC"))
+    entities = pl.DataFrame([
+        pl.Series("user_id", log.user_ids[log.users]), pl.Series("item_id", log.item_ids[log.items]), begins,
+    ])  # fmt: skip
+    joined = point_in_time(store, entities, SERVICE)
+    return Known(Activity.of(joined, "user_activity"), Activity.of(joined, "item_activity"))
+
+
+def rating_features(log: RatingLog, known: Known) -> tuple[Floats, RatingColumns]:
+    """(E, F) features and their columns."""
+    numeric = {**_activity(known), **_means(log, known)}
     indices = _categorical(log)
     cardinalities = {name: int(column.max(initial=0)) + 1 for name, column in indices.items()}
     cardinalities["item"] = log.years.size + 1
@@ -90,35 +144,36 @@ def rating_features(log: RatingLog, known: int) -> tuple[Floats, RatingColumns]:
     return np.stack(columns, axis=1, dtype=np.float32, casting="unsafe"), RatingColumns(tuple(numeric), cardinalities)
 
 
-def _means(log: RatingLog, prior: float, like_prior: float) -> dict[str, NDArray[np.floating]]:
-    ones, liked = np.ones(len(log), np.float32), (log.ratings >= LIKED).astype(np.float32)
-    base = np.stack([ones, log.ratings, liked, log.ratings**2], axis=1)
+def _activity(known: Known) -> dict[str, NDArray[np.floating]]:
+    columns: dict[str, NDArray[np.floating]] = {}
+    for name, side in known._asdict().items():
+        columns[f"{name}_log_count"] = np.log1p(side.count)
+        columns[f"{name}_like_rate"] = side.like_rate
+        columns[f"{name}_mean"] = side.mean
+    return columns
+
+
+def _means(log: RatingLog, known: Known) -> dict[str, NDArray[np.floating]]:
+    ones = np.ones(len(log), np.float32)
+    base = np.stack([ones, log.ratings, log.ratings**2], axis=1)
     by_user, by_item = Earlier(log.users, log.seconds), Earlier(log.items, log.seconds)
-    user, item = by_user.sums(base), by_item.sums(base)
-    user_mean, item_mean = (_smoothed(part[:, 1], part[:, 0], prior) for part in (user, item))
     columns: dict[str, NDArray[np.floating]] = {
-        "user_log_count": np.log1p(user[:, 0]),
-        "user_mean": user_mean,
-        "user_like_rate": _smoothed(user[:, 2], user[:, 0], like_prior),
-        "user_spread": _spread(user),
-        "item_log_count": np.log1p(item[:, 0]),
-        "item_mean": item_mean,
-        "item_like_rate": _smoothed(item[:, 2], item[:, 0], like_prior),
-        "item_spread": _spread(item),
+        "user_spread": _spread(by_user.sums(base)),
+        "item_spread": _spread(by_item.sums(base)),
         "year": log.years[log.items],
         "user_log_idle": np.log1p(by_user.since_last()),
         "item_log_idle": np.log1p(by_item.since_last()),
     }
     # What a rating says beyond its item's mean is the user's taste; beyond the user's mean, the item's merit.
-    taste = np.stack([ones, log.ratings - item_mean], axis=1)
-    merit = np.stack([ones, log.ratings - user_mean], axis=1)
+    taste = np.stack([ones, log.ratings - known.item.mean], axis=1)
+    merit = np.stack([ones, log.ratings - known.user.mean], axis=1)
     columns["user_bias"] = _surplus(by_user.sums(taste))
     columns["user_bias_recent"] = _surplus(by_user.sums(taste, _WINDOW))
     recent = by_user.sums(base[:, :2], _WINDOW)
-    columns["user_mean_recent"] = _smoothed(recent[:, 1], recent[:, 0], prior)
+    columns["user_mean_recent"] = _smoothed(recent[:, 1], recent[:, 0], PRIOR_VALUE)
     columns["item_merit"] = _surplus(by_item.sums(merit))
     columns["item_merit_recent"] = _surplus(by_item.sums(merit, 5 * _WINDOW))
-    columns["expected"] = item_mean + columns["user_bias"]
+    columns["expected"] = known.item.mean + columns["user_bias"]
     decade = np.nan_to_num(log.years[log.items] // 10, nan=0).astype(np.int64)
     columns["user_decade_bias"] = _surplus(Earlier(log.users * 1000 + decade, log.seconds).sums(taste))
     for name, of_user in log.profiles.items():
@@ -199,9 +254,9 @@ def _surplus(sums: Floats) -> Floats:
 
 
 def _spread(sums: Floats) -> Floats:
-    """Standard deviation of columns (count, total, _, squares); NaN below two events."""
+    """Standard deviation of columns (count, total, squares); NaN below two events."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = sums[:, 3] / sums[:, 0] - (sums[:, 1] / sums[:, 0]) ** 2
+        variance = sums[:, 2] / sums[:, 0] - (sums[:, 1] / sums[:, 0]) ** 2
     return np.where(sums[:, 0] >= 2, np.sqrt(np.maximum(variance, 0)), np.float32(np.nan))
 
 
@@ -210,15 +265,16 @@ def _rows(ids: pl.Series, wanted: pl.Series) -> Keys:
     return order[np.searchsorted(ids.to_numpy()[order], wanted.to_numpy())]
 
 
-def _whole_seconds(micros: Keys) -> Keys:
-    """(E,) seconds of the clock the ratings were made on.
+def _whole_seconds(micros: Keys) -> tuple[Keys, int]:
+    """(E,) seconds of the clock the ratings were made on, and the microsecond at which they begin.
 
     The import shifted all times by one constant and spread a user's ties over microseconds. Most ratings have no tie
     before them, so the commonest fraction of a second is the shift's own: where whole seconds begin.
     """
     fractions, counts = np.unique(micros % 1_000_000, return_counts=True)
-    seconds: Keys = (micros - fractions[counts.argmax()]) // 1_000_000
-    return seconds
+    shift_us = int(fractions[counts.argmax()])
+    seconds: Keys = (micros - shift_us) // 1_000_000
+    return seconds, shift_us
 
 
 def _indices(values: pl.Series) -> Keys:

@@ -15,7 +15,7 @@ def point_in_time(store: FeatureStore, entities: pl.DataFrame, service: str) -> 
     """`entities` with the features of a feature service as further columns, named <view>__<feature>.
 
     Args:
-        store: as `apply_definitions` returns it.
+        store: as `apply_definitions` or `offline_store` returns it.
         entities: user_id and/or item_id (integers), event_timestamp (Datetime, UTC) and any columns of yours. Rows
             keep their order and number; equal rows are allowed.
         service: name of a feature service, for example "ranker_training".

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.gateway.problems import MOST_ERRORS
 from tests.gateway.conftest import READ, Opened
 from tests.gateway.peers import Peers, until
 
@@ -45,6 +46,7 @@ BODIES: list[tuple[str, Any, int, str]] = [
     (EVENTS, {"events": ["click"]}, 422, "events.0"),
     (EVENTS, {"events": [EVENT | {"ts": "9999-12-31T23:59:59Z"}]}, 422, "events.0.ts"),
     (EVENTS, {"events": [EVENT | {"ts": "1969-12-31T23:59:59Z"}]}, 422, "events.0.ts"),
+    (EVENTS, {"events": [EVENT | {"ts": 0}]}, 422, "events.0.ts"),
     (EVENTS, {"events": [EVENT | {"ts": 10**30}]}, 422, "events.0.ts"),
     (EVENTS, {"events": [EVENT | {"ts": "0001-01-01T00:00:00+23:59"}]}, 422, "events.0.ts"),
     (EVENTS, {"events": [EVENT | {"ts": "2024-05-01T12:00:00"}]}, 422, "events.0.ts"),
@@ -149,6 +151,37 @@ async def test_body_that_grows_over_the_limit_while_it_is_read_is_refused(client
 
     headers = {"content-type": "application/json"}
     assert_problem(await client.post(RECOMMEND, content=chunks(), headers=headers), 413, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (RECOMMEND, {"k" * 100_000: 1}),
+        (RECOMMEND, {f"key{number}": 1 for number in range(20_000)}),
+        (RECOMMEND, {"exclude": [""] * 1000}),
+        (EVENTS, {"events": [EVENT | {"z" * 5000: 1}] * 150}),
+        (EVENTS, {"events": [EVENT | {"ts": "x"}] * 1000}),
+    ],
+)
+async def test_a_refusal_stays_short_whatever_was_sent(client: httpx.AsyncClient, path: str, body: Any) -> None:
+    response = await client.post(path, json=body)
+    assert_problem(response, 422, None)
+    problem = response.json()
+    assert problem["errors"]
+    assert all(len(error["field"]) < 500 for error in problem["errors"])
+    assert len(problem["errors"]) <= MOST_ERRORS
+
+
+async def test_an_id_of_the_wrong_length_is_told_in_characters(client: httpx.AsyncClient) -> None:
+    for user_id, sentence in (("", "at least 1 character"), ("x" * 257, "at most 256 characters")):
+        response = await client.post(RECOMMEND, json={"user_id": user_id})
+        assert sentence in response.json()["errors"][0]["message"]
+
+
+async def test_json_under_another_content_type_is_told_so(client: httpx.AsyncClient) -> None:
+    response = await client.post(RECOMMEND, content=b'{"n": 3}', headers={"content-type": "text/plain"})
+    assert_problem(response, 422, "body")
+    assert "Content-Type: application/json" in response.json()["detail"]
 
 
 async def test_unknown_addresses_and_methods_are_problems_too(client: httpx.AsyncClient) -> None:

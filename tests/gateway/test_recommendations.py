@@ -41,7 +41,7 @@ async def test_unknown_user_is_served(client: httpx.AsyncClient) -> None:
     response = await client.get("/v1/users/nobody-ever-saw-me/recommendations", params={"n": 3})
     assert ids(response) == BEST[:3]
     assert response.json()["served_by"] == "fresh"
-    assert response.json()["items"][1]["reasons"] == ["matches your taste"]
+    assert response.json()["items"][1]["reasons"] == ["a good place to start"]
 
 
 async def test_visitor_without_an_id_is_served_without_asking_features(client: httpx.AsyncClient, peers: Peers) -> None:
@@ -155,6 +155,19 @@ async def test_lists_leave_out_what_the_user_has_seen(client: httpx.AsyncClient,
     assert ids(await client.get("/v1/popular", params=query)) == [1, 5, 6]
     assert ids(await client.get("/v1/latest", params=query)) == [1, 5, 6]
     assert ids(await client.get("/v1/items/7/similar", params=query)) == [6, 8, 5]
+
+
+async def test_similar_items_are_of_the_category_asked_for(client: httpx.AsyncClient, peers: Peers) -> None:
+    await client.get("/v1/items/7/similar", params={"category": ["Drama", "Action"]})
+    assert list(peers.retrieval.switches.requests[-1].categories) == ["Drama", "Action"]
+
+
+async def test_nobody_without_a_history_is_told_of_their_taste(client: httpx.AsyncClient, peers: Peers) -> None:
+    peers.features.users[1] = user_state(1, seen=(2,))
+    for user, told in (("1", True), ("nobody-knows-me", False)):
+        answer = (await client.post("/v1/rank", json={"user_id": user, "candidates": ["5", "6"]})).json()
+        reasons = {reason for item in answer["items"] for reason in item["reasons"]}
+        assert ("matches your taste" in reasons) is told
 
 
 async def test_popular_asks_for_the_segment(client: httpx.AsyncClient, peers: Peers) -> None:

@@ -205,3 +205,15 @@ def test_output_is_printed_in_whole_lines_behind_the_name() -> None:
     output({"data": b"ond\nrest"})
     output.close()
     assert out.getvalue() == "ranker   | first\nranker   | second\nranker   | rest\n"
+
+
+def test_a_folder_without_models_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    names = ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "GATEWAY")
+    ports = {f"CASCADE_{name}_PORT": "0" for name in names}
+    done = subprocess.run(
+        [sys.executable, "-m", "services"],
+        env={**os.environ, **ports, "CASCADE_DATA_DIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"cascade: Nothing is trained in {tmp_path} yet. Run: make demo"

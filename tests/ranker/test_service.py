@@ -20,6 +20,7 @@ from services.ranker.settings import RankerSettings
 from services.runtime.client import call, open_channel
 from services.runtime.convert import matrix_from_proto, matrix_to_proto, user_to_proto
 from services.runtime.errors import InvalidArgument, NotFound, SettingsError, TooLarge, Unavailable
+from services.runtime.registry import Registry
 from services.runtime.server import serving
 from tests.models.small_catalog import catalog, retrieval_scores, user
 from tests.ranker.catalog_peer import CatalogPeer, catalog_peer
@@ -161,6 +162,7 @@ async def test_a_changed_catalog_is_what_is_scored(published: Published) -> None
 
 
 async def test_without_a_champion_the_start_fails_with_what_to_do(tmp_path: Path) -> None:
+    Registry.open(tmp_path)
     with pytest.raises(SettingsError, match="no champion of 'ranker'.*python -m services.trainer train"):
         async with running(tmp_path):
             pass

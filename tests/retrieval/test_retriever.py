@@ -220,6 +220,12 @@ def test_similar_items_share_the_genre_and_leave_out_the_item_and_the_excluded(r
     assert np.isfinite(candidates.column("two_tower")).all()
 
 
+def test_similar_items_can_be_asked_of_one_category(retriever: Retriever) -> None:
+    assert (similar(retriever, 6, 10, categories=["comedy"]).ids % 3 == 1).all()
+    assert len(similar(retriever, 6, 10, categories=["comedy"])) == 10
+    assert len(similar(retriever, 6, 10, categories=["Western"])) == 0
+
+
 def test_an_item_too_new_for_the_models_is_like_items_of_its_genre(retriever: Retriever) -> None:
     candidates = similar(retriever, NEW[0], 10)
     assert (candidates.ids % 3 == NEW[0] % 3).all()

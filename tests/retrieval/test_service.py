@@ -158,6 +158,7 @@ async def test_a_new_champion_is_swapped_in_without_a_failed_request(artifacts: 
 
 
 async def test_without_a_champion_it_does_not_start(tmp_path: Path) -> None:
+    Registry.open(tmp_path)
     with pytest.raises(NotFound, match="has no 'champion' of 'two_tower'"):
         async with running(tmp_path):
             pass

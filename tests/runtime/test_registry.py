@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.artifact import DamagedArtifact, Manifest, seal, writing
-from services.runtime.errors import NotFound
+from services.runtime.errors import NotFound, SettingsError
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 
 
@@ -53,3 +53,15 @@ def test_a_damaged_artifact_is_neither_published_nor_resolved(registry: Registry
     with pytest.raises(DamagedArtifact, match=r"model.onnx"):
         registry.publish("damaged", draft)
     assert len(registry.versions("damaged")) == 1
+
+
+def test_a_reader_never_makes_a_registry(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="There is no model registry"):
+        Registry.open(tmp_path, create=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_registry_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(SettingsError, match="is damaged .file is not a database."):
+        Registry.open(tmp_path, create=False)

@@ -20,7 +20,8 @@ from services.features.rows import unpack
 from services.ingest.activity import Event, ItemActivity, UserActivity, apply
 from services.ingest.materialize import materialize
 from services.ingest.states import item_columns, item_states, user_columns, user_states
-from services.trainer.history import build_history, read_events
+from services.trainer.data.lake import read_events
+from services.trainer.history import activity, build_history
 from services.trainer.history_lists import NEWEST_STATES
 from services.trainer.point_in_time import point_in_time
 
@@ -143,6 +144,26 @@ def test_events_of_one_moment_stay_in_file_order(tmp_path: Path) -> None:
         schema_overrides={"ts": pl.Datetime("us", "UTC")},
     ).with_columns(value=pl.lit(None, pl.Float32)).write_parquet(tmp_path / "lake" / "events" / "a.parquet")
     assert read_events(tmp_path / "lake")["item_id"].to_list() == list(range(50))
+
+
+def test_events_of_one_key_and_moment_leave_the_state_after_the_last(tmp_path: Path) -> None:
+    (tmp_path / "lake" / "events").mkdir(parents=True)
+    events = pl.DataFrame(
+        {
+            "event_id": ["a", "b", "c", "d"],
+            "type": "watch",
+            "user_id": [1, 2, 3, 1],
+            "item_id": [9, 9, 9, 8],
+            "ts": [START, START, START, START + timedelta(microseconds=1)],
+            "value": [5.0, 1.0, 4.0, 2.0],
+        },
+        schema_overrides={"ts": pl.Datetime("us", "UTC"), "value": pl.Float32},
+    )
+    events.write_parquet(tmp_path / "lake" / "events" / "a.parquet")
+    log = read_events(tmp_path / "lake")
+    items, users = activity(log, "item_id"), activity(log, "user_id")
+    assert items.select("item_id", "event_count", "value_sum", "like_count").rows() == [(9, 3, 10.0, 2), (8, 1, 2.0, 0)]
+    assert users.select("user_id", "event_count").rows() == [(1, 1), (2, 1), (3, 1), (1, 2)]
 
 
 def test_progress_runs_to_the_end_and_no_draft_is_left(tmp_path: Path) -> None:

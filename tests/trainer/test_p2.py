@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from models.dlrm import DlrmConfig
 from models.lambdamart import LambdaMartConfig
 from models.metrics import auc, calibration_error, gauc, graded_ndcg, log_loss
-from services.trainer.p2 import P2Data, evaluate, p2_table, run_p2, weighted_auc
-from services.trainer.p2_features import Earlier, RatingLog, rating_features
+from services.trainer.p2 import evaluate, p2_data, p2_table, run_p2, weighted_auc
+from services.trainer.p2_features import Earlier, RatingLog
 
 USERS, ITEMS = 30, 40
 SHIFT_US = 900_000_000_999_998
@@ -29,6 +30,9 @@ def rating_log(events: int = 600, seed: int = 0) -> RatingLog:
     return RatingLog(
         users=users,
         items=items,
+        user_ids=np.arange(1, USERS + 1),
+        item_ids=np.arange(1, ITEMS + 1),
+        shift_us=0,
         seconds=np.sort(random.integers(0, events // 3, events)),
         ratings=np.clip(np.round(3.5 + taste), 1, 5).astype(np.float32),
         profiles={"gender": random.integers(0, 3, USERS), "age": random.integers(0, 4, USERS)},
@@ -45,22 +49,24 @@ def ties_of(log: RatingLog) -> NDArray[np.int64]:
 
 def lake_tables(log: RatingLog) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Users, items and events as an import leaves them: times shifted, ties spread over microseconds."""
-    names = ["Action", "Comedy", "Drama", "Horror"]
+    names = ["Action", "Comedy", "Drama", "Horror"][: log.genres.shape[1]]
     micros = log.seconds * 1_000_000 + SHIFT_US + ties_of(log)
-    text = pl.Series([str(place) for place in range(max(USERS, ITEMS))])
-    users = pl.DataFrame({"user_id": range(USERS), "external_id": text[:USERS]}).with_columns(
+    users = pl.DataFrame({"user_id": log.user_ids, "external_id": log.user_ids.astype(str)}).with_columns(
         gender=pl.Series(log.profiles["gender"]).cast(pl.String),
         age=pl.Series(log.profiles["age"]).cast(pl.String),
         occupation=pl.lit(None, pl.String),
         region=pl.lit(None, pl.String),
     )
-    items = pl.DataFrame({"item_id": range(ITEMS), "external_id": text[:ITEMS], "title": text[:ITEMS]}).with_columns(
-        year=pl.Series(log.years).cast(pl.Int32),
+    text = log.item_ids.astype(str)
+    items = pl.DataFrame({"item_id": log.item_ids, "external_id": text, "title": text}).with_columns(
+        year=pl.Series(log.years).fill_nan(None).cast(pl.Int32),
         genres=pl.Series([[name for name, has in zip(names, row, strict=True) if has] for row in log.genres]),
         creators=pl.lit([], pl.List(pl.String)),
         created_at=pl.lit(datetime(2000, 1, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")),
     )
-    events = pl.DataFrame({"user_id": log.users, "item_id": log.items, "ts": micros, "value": log.ratings})
+    events = pl.DataFrame(
+        {"user_id": log.user_ids[log.users], "item_id": log.item_ids[log.items], "ts": micros, "value": log.ratings}
+    )
     events = events.select(
         pl.concat_str(pl.lit("ml-"), pl.int_range(pl.len())).alias("event_id"),
         pl.lit("watch").alias("type"),
@@ -76,11 +82,20 @@ def lake_tables(log: RatingLog) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     return users.with_columns(ids[0]), items.with_columns(ids[1]), events
 
 
+def write_lake(log: RatingLog, data_dir: Path) -> Path:
+    """The log as data_dir/lake; returns data_dir."""
+    (data_dir / "lake" / "events").mkdir(parents=True)
+    for name, table in zip(("users", "items", "events/imported"), lake_tables(log), strict=True):
+        table.write_parquet(data_dir / "lake" / f"{name}.parquet")
+    return data_dir
+
+
 def test_a_log_read_from_a_lake_has_its_ties_again() -> None:
     log = rating_log()
     again = RatingLog.of(*lake_tables(log))
     order = np.lexsort((ties_of(log), log.seconds))
     np.testing.assert_array_equal(again.seconds - SHIFT_US // 1_000_000, log.seconds[order])
+    assert again.shift_us == SHIFT_US % 1_000_000
     np.testing.assert_array_equal(again.users, log.users[order])
     np.testing.assert_array_equal(again.ratings, log.ratings[order])
     np.testing.assert_array_equal(again.genres, log.genres)
@@ -107,33 +122,37 @@ def test_the_newest_of_the_past_are_a_window_that_ends_before_the_second() -> No
     assert earlier.sums(values, newest=2)[:, 0].tolist() == [0, 1, 3, 6, 6, 24]
 
 
-def test_features_never_see_their_own_second_or_the_future() -> None:
+def test_features_never_see_their_own_second_or_the_future(tmp_path: Path) -> None:
     for seed in range(5):
         log = rating_log(300, seed)
-        features, columns = rating_features(log, known=50)
+        data = p2_data(write_lake(log, tmp_path / f"{seed}"))
+        features = data.features
         moment = int(log.seconds[200])
         hidden = log.seconds >= moment
         changed = log.ratings.copy()
         changed[hidden] = np.random.default_rng(seed).integers(1, 6, int(hidden.sum()))
-        again, _ = rating_features(replace(log, ratings=changed), known=50)
+        again = p2_data(write_lake(replace(log, ratings=changed), tmp_path / f"{seed}-changed")).features
         upto = log.seconds <= moment
         np.testing.assert_array_equal(again[upto], features[upto])
         assert not np.array_equal(again, features, equal_nan=True)
-        assert features.shape == (300, len(columns.columns))
+        assert features.shape == (300, len(data.columns.columns))
 
 
-def test_a_small_case_is_what_one_computes_by_hand() -> None:
+def test_a_small_case_is_what_one_computes_by_hand(tmp_path: Path) -> None:
     log = RatingLog(
         users=np.array([0, 0, 1, 0]),
         items=np.array([0, 1, 0, 0]),
+        user_ids=np.array([7, 8]),
+        item_ids=np.array([5, 6]),
+        shift_us=0,
         seconds=np.array([10, 20, 30, 30]),
         ratings=np.array([5, 2, 4, 3], np.float32),
-        profiles={"gender": np.array([1, 2])},
+        profiles={"gender": np.array([1, 2]), "age": np.array([1, 1])},
         genres=np.array([[True, False], [True, True]]),
         years=np.array([1990, np.nan], np.float32),
     )
-    features, columns = rating_features(log, known=2)
-    at = dict(zip(columns.columns, features.T, strict=True))
+    data = p2_data(write_lake(log, tmp_path))
+    at = dict(zip(data.columns.columns, data.features.T, strict=True))
     prior = 3.5
     np.testing.assert_allclose(at["user_mean"], [prior, (5 + 5 * prior) / 6, prior, (7 + 5 * prior) / 7], rtol=1e-6)
     # The two events of second 30 on item 0 see the first event only, not each other.
@@ -176,22 +195,17 @@ def test_evaluation_agrees_with_the_plain_metrics_and_intervals_hold_them() -> N
         assert found[name].low < found[name].mean < found[name].high
 
 
-def test_a_second_is_never_cut_in_two_by_the_split() -> None:
-    log = rating_log()
-    data = P2Data.of(log)
+def test_a_second_is_never_cut_in_two_by_the_split(tmp_path: Path) -> None:
+    data = p2_data(write_lake(rating_log(), tmp_path))
+    log = data.log
     for end in (data.fit_end, data.tune_end):
         assert log.seconds[end - 1] < log.seconds[end]
     assert 0.75 * len(log) < data.fit_end < data.tune_end < 0.95 * len(log)
 
 
-def test_both_rankers_beat_a_random_order_on_a_lake(tmp_path_factory: pytest.TempPathFactory) -> None:
-    lake = tmp_path_factory.mktemp("lake")
-    log = rating_log(6000)
-    (lake / "events").mkdir()
-    for name, table in zip(("users", "items", "events/imported"), lake_tables(log), strict=True):
-        table.write_parquet(lake / f"{name}.parquet")
+def test_both_rankers_beat_a_random_order_on_a_lake(tmp_path: Path) -> None:
     results = run_p2(
-        lake,
+        write_lake(rating_log(6000), tmp_path),
         trees=LambdaMartConfig(objective="binary", trees=30, leaves=7, threads=1),
         network=DlrmConfig(objective="binary", width=4, bottom=(16,), top=(16,), epochs=2, batch_rows=256, threads=1),
     )

@@ -115,8 +115,9 @@ def _content_hash(data: MovieLens) -> str:
 
 
 def read_events(lake: Path) -> pl.DataFrame:
-    """Every event of the lake, imported and live, in the order of their times."""
+    """Every event of the lake, imported and live, once, oldest first; events of one moment stay in file order."""
     files = sorted((lake / EVENTS).rglob("*.parquet"))
     if not files:
         raise NotFound(f"{lake} holds no events. Import some with: python -m services.trainer fetch")
-    return pl.read_parquet(files, missing_columns="insert").sort("ts", maintain_order=True)
+    events = pl.read_parquet(files, missing_columns="insert")
+    return events.unique("event_id", keep="first", maintain_order=True).sort("ts", maintain_order=True)
