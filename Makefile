@@ -34,7 +34,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 install: $(VENV)/.dev ## create .venv and install everything, tools included
 
 proto: $(VENV)/.dev ## generate services/pb from proto/
-	$(RUN) grpc_tools.protoc -Iservices/pb=proto --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. proto/*.proto
+	PATH="$(abspath $(BIN)):$$PATH" $(RUN) grpc_tools.protoc -Iservices/pb=proto --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. proto/*.proto
 
 check: proto ## generated code fresh, ruff, mypy strict
 	@test -z "$$(git status --porcelain -- services/pb)" || { git --no-pager diff --stat -- services/pb; echo "services/pb is not what proto/ generates: run make proto and commit."; exit 1; }
