@@ -1,4 +1,4 @@
-"""The stack as a client program sees it: one session, the keys of the data folder, three calls."""
+"""The stack as a client program sees it: one session, the keys of the data folder, four calls."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ class Client:
         body = {"user_id": user, "surface": "home", "n": n}
         async with self.session.post(f"{self.url}/v1/recommendations", json=body) as response:
             return response.status, json.loads(await response.read())
+
+    async def trace(self, recommendation_id: str) -> dict[str, Any]:
+        """Why these items: what the gateway tells of an answer it gave."""
+        async with self.session.get(f"{self.url}/v1/requests/{recommendation_id}/trace") as response:
+            answer: dict[str, Any] = json.loads(await response.read())
+            return answer
 
     async def send(self, user: str, item: str, kind: str = "click") -> tuple[int, str]:
         """(status, event id) of one event."""
