@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import NoReturn
 
 # Before torch is loaded: OpenMP threads that wait for each other must not burn the core another process needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -12,6 +13,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if __name__ == "__mp_main__":
     # A worker process, which imports this module too: Ctrl-C is for its parent, which ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def stop(sentence: str) -> NoReturn:
+    """Says why and exits with 2."""
+    print(f"trainer: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main() -> None:
@@ -29,13 +36,11 @@ def main() -> None:
         app()
     except PolarsError as error:
         reason = str(error).splitlines()[0]
-        print(
-            f"trainer: A file of the lake cannot be read ({reason}). Remove the lake and import again.", file=sys.stderr
-        )
-        sys.exit(2)
-    except (CascadeError, DamagedArtifact, OSError) as error:
-        print(f"trainer: {error}", file=sys.stderr)
-        sys.exit(2)
+        stop(f"A Parquet file cannot be read or written: {reason}. Free some space, or import a damaged lake again.")
+    except OSError as error:
+        stop(f"{error.filename or 'The data folder'} cannot be read or written: {error.strerror or error}.")
+    except (CascadeError, DamagedArtifact) as error:
+        stop(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -85,7 +85,7 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         "data_snapshot": snapshot.content_hash,
         "code_revision": code_revision(),
         "seed": str(plan.seed),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
     before, after = drafts / "before", drafts / "after"
     earlier = interactions.leave_last(WINDOW + 1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from models.artifact import verify
@@ -14,7 +17,8 @@ from services.runtime.errors import SettingsError
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.data.imports import import_data
 from services.trainer.data.interactions import Interactions
-from services.trainer.evaluation import served_ranks
+from services.trainer.data.lake import read_events
+from services.trainer.evaluation import known_at_training, served_ranks
 from services.trainer.progress import TRAINED
 
 
@@ -64,6 +68,22 @@ def test_the_published_funnel_is_evaluated_as_it_is_served(registry: Registry, w
     # A ranker changes the order of the candidates, never which they are.
     for funnel in ranks.funnel.values():
         np.testing.assert_array_equal(np.isinf(funnel), np.isinf(ranks.retrieval))
+
+
+def test_what_happened_after_training_does_not_change_the_evaluation(
+    registry: Registry, world: Path, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(world / "lake", lake)
+    before = known_at_training(registry, lake)
+    later = read_events(lake).tail(1).with_columns(
+        event_id=pl.lit("later"), item_id=pl.lit(int(before.items["item_id"][0]), pl.UInt64),
+        ts=pl.lit(datetime.now(UTC)).dt.cast_time_unit("us"),
+    )  # fmt: skip
+    later.write_parquet(lake / "events" / "later.parquet")
+    after = known_at_training(registry, lake)
+    assert read_events(lake).height == read_events(world / "lake").height + 1
+    np.testing.assert_array_equal(after.item_ids, before.item_ids)
 
 
 def test_another_data_set_needs_another_folder(world: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -39,11 +40,15 @@ class Interactions:
     """(E,) rating, NaN where the event carries none."""
 
     @classmethod
-    def load(cls, lake: Path) -> Interactions:
-        """The lake's events of the kinds that make history. A user's second event with an item moves it to the end."""
-        return cls.of(
-            pl.read_parquet(lake / "users.parquet"), pl.read_parquet(lake / "items.parquet"), read_events(lake)
-        )
+    def load(cls, lake: Path, before: datetime | None = None) -> Interactions:
+        """The lake's events of the kinds that make history, of earlier than `before` when it is given.
+
+        A user's second event with an item moves it to the end.
+        """
+        events = read_events(lake)
+        if before is not None:
+            events = events.filter(pl.col("ts") < before)
+        return cls.of(pl.read_parquet(lake / "users.parquet"), pl.read_parquet(lake / "items.parquet"), events)
 
     @classmethod
     def of(cls, users: pl.DataFrame, items: pl.DataFrame, events: pl.DataFrame) -> Interactions:
