@@ -33,6 +33,10 @@ POLL_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 DEAD_LETTER_SECONDS = 10.0
 CLOSE_MS = 2000
+FIRST_PATIENCE_SECONDS = 20.0
+"""How long to be without partitions before joining anew; longer than a dead member keeps its own."""
+LONGEST_PATIENCE_SECONDS = 320.0
+"""Where there are more members than partitions, somebody is left out for good reason."""
 SIGN_OF_LIFE_SECONDS = 2.0
 """How often offsets that did not change are committed again."""
 OUTAGES = (RedisError, KafkaError, OSError, Unavailable)
@@ -65,6 +69,8 @@ class Consumer:
         self._committed: dict[Any, int] = {}
         self._committed_at = 0.0
         self._assigned: set[Any] = set()
+        self._last_assigned_at = time.monotonic()
+        self._patience = FIRST_PATIENCE_SECONDS
         self._flush_not_before = 0.0
         self._stopped = threading.Event()
         self._drain_until = 0.0
@@ -124,7 +130,19 @@ class Consumer:
             self._until_done(self._lake.recover, "The newest files of the lake cannot be read")
             log.info("reading", partitions=len(assigned))
         self._assigned = assigned
+        self._rejoin_when_left_out(bool(assigned))
         self._positions = {partition: at for partition, at in self._positions.items() if partition in assigned}
+
+    def _rejoin_when_left_out(self, assigned: bool) -> None:
+        """A leader that joins before it knows the topics' partitions hands out none, and nothing would change that."""
+        now = time.monotonic()
+        if assigned:
+            self._last_assigned_at, self._patience = now, FIRST_PATIENCE_SECONDS
+        elif now - self._last_assigned_at > self._patience:
+            log.warning("no partitions were assigned; joining anew", after_seconds=round(self._patience))
+            self._patience = min(2 * self._patience, LONGEST_PATIENCE_SECONDS)
+            self._reopen()
+            self._last_assigned_at = time.monotonic()
 
     def _take(self, batch: Batch) -> None:
         if batch.rejected:
