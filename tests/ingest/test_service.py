@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -21,6 +22,7 @@ from services.ingest.activity import DAY_US
 from services.ingest.service import SERVICE
 from services.ingest.settings import IngestSettings
 from services.pb import events_pb2
+from services.runtime.eventlog import open_consumer
 from services.runtime.server import serving
 from services.runtime.stores import redis_server
 from tests.ingest.log import Sender, change, dead_letters, event, eventually, impression, lake_rows, rows, value
@@ -101,6 +103,26 @@ async def test_a_restart_begins_where_the_last_run_ended(
             sender.send("events", event(1, item))
             eventually(lambda item=item: len(event_ids(settings)) == item, f"event {item}")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     assert value(redis, layouts, "user_history", 1, "history").tolist() == [1, 2]
+
+
+async def test_a_member_left_without_partitions_joins_anew(
+    redis: Redis, settings: IngestSettings, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+
+    def at_first_without_topics(*arguments: Any) -> Any:
+        opened.append(open_consumer(*arguments))
+        if len(opened) == 1:
+            opened[0].unsubscribe()
+            opened[0].subscribe(pattern="^no such topic$")
+        return opened[-1]
+
+    monkeypatch.setattr("services.ingest.consumer.FIRST_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("services.ingest.service.open_consumer", at_first_without_topics)
+    async with serving(SERVICE, settings):
+        sender.send("events", event(1, 1))
+        eventually(lambda: len(event_ids(settings)) == 1, "the event")
+    assert len(opened) >= 2
 
 
 async def test_a_broker_that_comes_back_empty_is_read_from_its_beginning(
