@@ -20,11 +20,14 @@ from services.runtime.convert import ids_from_proto, items_to_proto, matrix_to_p
 from services.runtime.errors import TooLarge, Unavailable
 from services.runtime.metrics import ITEMS
 from services.runtime.server import Door, Service
+from services.runtime.tracing import CLIENT, Attributes, part
 
 MOST_ITEMS = 5000
 """Items one GetFeatures may ask for."""
 CHUNK = 2000
 """Items in one update of WatchItems."""
+STORE: Attributes = {"db.system.name": "redis", "db.operation.name": "MGET", "peer.service": "redis"}
+"""What a trace says of a read of the online store."""
 
 _REASONS = {
     Presence.ABSENT: features_pb2.Missing.ABSENT,
@@ -43,7 +46,8 @@ class Features(features_pb2_grpc.FeaturesServicer):
         self._coalesce_s = coalesce_s
 
     async def GetUser(self, request: features_pb2.GetUserRequest, context: Context) -> features_pb2.GetUserResponse:
-        user, missing = await self._reader.user(request.user_id)
+        with part("MGET", STORE, CLIENT):
+            user, missing = await self._reader.user(request.user_id)
         return features_pb2.GetUserResponse(user=user_to_proto(user), missing=_missing_to_proto(missing))
 
     async def GetFeatures(
@@ -52,7 +56,8 @@ class Features(features_pb2_grpc.FeaturesServicer):
         if len(request.item_ids) > MOST_ITEMS:
             raise TooLarge(f"item_ids has {len(request.item_ids)} items; the limit is {MOST_ITEMS}.", field="item_ids")
         ids = ids_from_proto(request.item_ids)
-        user, matrix, missing = await self._reader.user_and_items(request.user_id, ids)
+        with part("MGET", STORE, CLIENT):
+            user, matrix, missing = await self._reader.user_and_items(request.user_id, ids)
         return features_pb2.GetFeaturesResponse(
             user=user_to_proto(user),
             items=matrix_to_proto(matrix, ITEM_COLUMNS),

@@ -16,15 +16,24 @@ from kafka.errors import GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 from redis import RedisError
 
+from services.ingest.attribution import Attribution
 from services.ingest.lake import Lake
 from services.ingest.online import OnlineWriter
 from services.ingest.records import Batch, read_batch
 from services.ingest.settings import IngestSettings
+from services.ingest.traced import BatchTraces
 from services.pb import events_pb2
 from services.runtime.errors import Unavailable
 from services.runtime.eventlog import DEAD_LETTERS, EventLogProducer, Record
 from services.runtime.logs import get_logger
-from services.runtime.metrics import EVENT_LAG_SECONDS, EVENTS
+from services.runtime.metrics import (
+    CONSUMER_LAG,
+    EVENT_LAG_SECONDS,
+    EVENTS,
+    LAKE_FLUSH_SECONDS,
+    LAKE_ROWS,
+    NEWEST_EVENT,
+)
 
 log = get_logger("ingest")
 T = TypeVar("T")
@@ -39,6 +48,8 @@ LONGEST_PATIENCE_SECONDS = 320.0
 """Where there are more members than partitions, somebody is left out for good reason."""
 SIGN_OF_LIFE_SECONDS = 2.0
 """How often offsets that did not change are committed again."""
+LAG_SECONDS = 1.0
+"""How often the distance to the end of the log is told."""
 OUTAGES = (RedisError, KafkaError, OSError, Unavailable)
 """What a sink raises when it is away, full or contended."""
 
@@ -64,6 +75,10 @@ class Consumer:
         self._dead_letters = dead_letters
         self._settings = settings
         self._log: Any = None
+        self._attribution = Attribution()
+        self._traces = BatchTraces(settings.group)
+        self._newest_us = 0
+        self._lag_told_at = 0.0
         self._positions: dict[Any, int] = {}
         """Partition -> offset after the last record that is folded and gathered."""
         self._committed: dict[Any, int] = {}
@@ -103,8 +118,10 @@ class Consumer:
         polled = self._poll()
         self._follow_assignment()
         if polled:
+            self._traces.polled(record for records in polled.values() for record in records)
             self._take(read_batch(record for records in polled.values() for record in records))
             self._positions |= {partition: records[-1].offset + 1 for partition, records in polled.items()}
+        self._tell_lag()
         if self._lake.waited() >= self._settings.lake_seconds:
             self._flush()
         elif not self._lake.rows:
@@ -116,6 +133,9 @@ class Consumer:
             polled: dict[Any, list[Any]] = self._log.poll(
                 timeout_ms=int(POLL_SECONDS * 1000), max_records=self._settings.batch_records
             )
+        except GroupIdNotFoundError:
+            self._read_anew()
+            return {}
         except KafkaError as error:
             # A member that meets a rebalance is told so by an error; whoever polls again is taken in again.
             log.info("polling again", reason=repr(error))
@@ -148,14 +168,36 @@ class Consumer:
         if batch.rejected:
             self._until_done(lambda: self._bury(batch.rejected), "Dead letters cannot be written")
             EVENTS.labels("rejected").inc(len(batch.rejected))
+        started_ns = time.time_ns()
         new = self._until_done(lambda: self._online.write(batch.events, batch.changes), "Features cannot be written")
+        self._traces.folded(started_ns, len(batch.events) + len(batch.impressions) + len(batch.changes))
+        self._attribution.shown(batch.impressions)
+        self._attribution.reacted(new)
+        self._tell_events(new, len(batch.events))
+        self._lake.add(batch)
+
+    def _tell_events(self, new: Sequence[events_pb2.Event], read: int) -> None:
         now_us = time.time_ns() // 1000
         for event in new:
             if event.received_us:
                 EVENT_LAG_SECONDS.observe((now_us - event.received_us) / 1e6)
+                self._newest_us = max(self._newest_us, event.received_us)
+        if self._newest_us:
+            NEWEST_EVENT.set(self._newest_us / 1e6)
         EVENTS.labels("written").inc(len(new))
-        EVENTS.labels("duplicate").inc(len(batch.events) - len(new))
-        self._lake.add(batch)
+        EVENTS.labels("duplicate").inc(read - len(new))
+
+    def _tell_lag(self) -> None:
+        """What lies between here and the end of the log, by what the last fetches said of it; once a second."""
+        now = time.monotonic()
+        if now - self._lag_told_at < LAG_SECONDS:
+            return
+        self._lag_told_at = now
+        behind = {partition.topic: 0 for partition in self._positions}
+        for partition, position in self._positions.items():
+            behind[partition.topic] += max(0, (self._log.highwater(partition) or 0) - position)
+        for topic, records in behind.items():
+            CONSUMER_LAG.labels(topic).set(records)
 
     def _bury(self, letters: Sequence[events_pb2.DeadLetter]) -> None:
         for letter in letters:
@@ -169,12 +211,17 @@ class Consumer:
         """Appends to the lake and commits; False when the lake cannot be written now, to be tried again."""
         if time.monotonic() < self._flush_not_before:
             return False
+        started_ns = time.time_ns()
         try:
-            self._lake.flush()
+            rows = self._lake.flush()
         except OUTAGES as error:
             log.error("The lake cannot be written; nothing is lost, trying again.", reason=str(error))
             self._flush_not_before = time.monotonic() + LONGEST_PAUSE_SECONDS
             return False
+        if rows:
+            LAKE_ROWS.inc(rows)
+            LAKE_FLUSH_SECONDS.observe((time.time_ns() - started_ns) / 1e9)
+        self._traces.flushed(started_ns)
         self._commit()
         return True
 
@@ -192,10 +239,14 @@ class Consumer:
             self._log.commit(offsets, timeout_ms=5000)
             self._committed = dict(self._positions)
         except GroupIdNotFoundError:
-            log.warning("the log was emptied; reading it from its beginning")
-            self._reopen()
+            self._read_anew()
         except KafkaError as error:
             log.info("offsets not committed", reason=repr(error))
+
+    def _read_anew(self) -> None:
+        """A log that forgot the group was emptied: its offsets begin again."""
+        log.warning("the log was emptied; reading it from its beginning")
+        self._reopen()
 
     def _reopen(self) -> None:
         """Joins anew: offsets of a log that is gone would skip records of the one that took its place."""

@@ -22,6 +22,7 @@ from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
 from services.runtime.registry import RegisteredVersion, Registry
 from services.runtime.server import Door, Service
+from services.runtime.tracing import part
 
 MOST_CANDIDATES = 1000
 """Candidates one Rank may ask for."""
@@ -41,14 +42,17 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
         if len(request.ids) > MOST_CANDIDATES:
             raise TooLarge(f"ids has {len(request.ids)} candidates; the limit is {MOST_CANDIDATES}.", field="ids")
         # Scored on the event loop: at a millisecond or two a hand-over to a thread would cost more than it frees.
-        scored = score_candidates(
-            chosen.ranker,
-            self._feed.table,
-            user_from_proto(request.user),
-            ids_from_proto(request.ids),
-            _retrieval_scores(request),
-            at_ms=time.time_ns() // 1_000_000,
-        )
+        with part("score") as span:
+            scored = score_candidates(
+                chosen.ranker,
+                self._feed.table,
+                user_from_proto(request.user),
+                ids_from_proto(request.ids),
+                _retrieval_scores(request),
+                at_ms=time.time_ns() // 1_000_000,
+            )
+            span.tell("cascade.model.version", chosen.version)
+            span.tell("cascade.items", len(request.ids))
         best = best_places(scored.scores, request.feature_rows)
         return ranker_pb2.RankResponse(
             scores=scored.scores.astype("<f4", copy=False).tobytes(),

@@ -13,7 +13,7 @@ from services.ranker.scoring import score_candidates
 from services.runtime.errors import CascadeError, NotFound, SettingsError
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
-from services.runtime.metrics import MODEL_INFO
+from services.runtime.metrics import model_loaded, model_retired
 from services.runtime.registry import CHALLENGER, CHAMPION, RegisteredVersion, Registry
 
 MODEL = "ranker"
@@ -27,6 +27,8 @@ class LoadedVersion:
 
     version: str
     ranker: Ranker
+    created_at: str = ""
+    """When it was trained, RFC 3339; empty when its manifest does not say."""
 
 
 def require_champion(registry: Registry) -> None:
@@ -98,17 +100,18 @@ class Versions:
     def _load(self, version: str) -> LoadedVersion:
         if version in self._loaded:
             return self._loaded[version]
-        ranker = load_ranker(self._registry.resolve(MODEL, version).folder)
+        found = self._registry.resolve(MODEL, version)
+        ranker = load_ranker(found.folder)
         for count in WARM_ROWS:
             ids = self._feed.table.ids[:count]
             score_candidates(ranker, self._feed.table, UserState(0), ids, None, at_ms=0)
-        return LoadedVersion(version, ranker)
+        return LoadedVersion(version, ranker, found.manifest.lineage.get("created_at", ""))
 
     def _swap(self, aliases: Mapping[str, str], loaded: Mapping[str, LoadedVersion]) -> None:
         for version in self._loaded.keys() - loaded.keys():
-            MODEL_INFO.labels("ranker", MODEL, version).set(0)
-        for version in loaded:
-            MODEL_INFO.labels("ranker", MODEL, version).set(1)
+            model_retired("ranker", MODEL, version)
+        for version, known in loaded.items():
+            model_loaded("ranker", MODEL, version, known.created_at)
         # Loaded first: a name that `choose` resolves must have its version.
         self._loaded = {**self._loaded, **loaded}
         self._aliases = aliases

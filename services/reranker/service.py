@@ -12,6 +12,7 @@ import numpy as np
 from models.items import ItemTable
 from services.pb import common_pb2, reranker_pb2, reranker_pb2_grpc
 from services.reranker.config import SlateConfig
+from services.reranker.quality import SlateQuality
 from services.reranker.settings import RerankerSettings
 from services.reranker.slate import Slate, compose
 from services.runtime.convert import floats_from_bytes, ids_from_proto
@@ -32,6 +33,7 @@ class RerankerServicer(reranker_pb2_grpc.RerankerServicer):
     def __init__(self, feed: ItemFeed, config: SlateConfig) -> None:
         self._feed = feed
         self._config = config
+        self._quality = SlateQuality()
 
     async def Rerank(self, request: reranker_pb2.RerankRequest, context: Any) -> reranker_pb2.RerankResponse:
         ids, scores = ids_from_proto(request.ids), floats_from_bytes(request.scores)
@@ -43,7 +45,10 @@ class RerankerServicer(reranker_pb2_grpc.RerankerServicer):
             raise InvalidArgument("n must be 1 or more.", field="n")
         config = SlateConfig.off() if request.rules_off else self._config
         today = float(time.time() // _SECONDS_A_DAY)
-        return _answer(compose(ids, scores, request.n, self._feed.table, config, seed=request.seed, now_days=today))
+        table = self._feed.table
+        slate = compose(ids, scores, request.n, table, config, seed=request.seed, now_days=today)
+        self._quality.observe(slate.ids, table)
+        return _answer(slate)
 
 
 @asynccontextmanager

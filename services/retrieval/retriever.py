@@ -32,9 +32,12 @@ from services.retrieval.sources.popularity import PopularitySource
 from services.retrieval.sources.source import NO_ROWS, Proposal, Source
 from services.retrieval.sources.two_tower import TwoTower
 from services.runtime.logs import get_logger
+from services.runtime.tracing import CLIENT, INTERNAL, Attributes, part
 
 log = get_logger("retrieval")
 
+QDRANT: Attributes = {"db.system.name": "qdrant", "db.operation.name": "query", "peer.service": "qdrant"}
+"""What a trace says of a source that asks a vector index in another process."""
 NO_IDS: NDArray[np.uint64] = np.empty(0, np.uint64)
 
 
@@ -168,12 +171,15 @@ class Retriever:
 
 def _asked(source: Source, query: Query, k: int) -> _Attempt:
     started = time.perf_counter()
-    # The boundary between the list and its sources: whatever one of them throws, the others still answer.
-    try:
-        proposal, error = source.propose(query, k), ""
-    except Exception as failure:
-        log.warning("a source failed", source=source.name, exc_info=True)
-        proposal, error = Proposal(NO_ROWS, NO_ROWS), f"{type(failure).__name__}: {failure}"
+    attributes, kind = (QDRANT, CLIENT) if source.remote else (None, INTERNAL)
+    with part(f"source {source.name}", attributes, kind) as span:
+        # The boundary between the list and its sources: whatever one of them throws, the others still answer.
+        try:
+            proposal, error = source.propose(query, k), ""
+        except Exception as failure:
+            log.warning("a source failed", source=source.name, exc_info=True)
+            proposal, error = Proposal(NO_ROWS, NO_ROWS), f"{type(failure).__name__}: {failure}"
+            span.fail(type(failure).__name__)
     return _Attempt(proposal, (time.perf_counter() - started) * 1000, error)
 
 

@@ -20,7 +20,7 @@ from services.retrieval.similar import similar
 from services.runtime.convert import ids_from_proto, matrix_to_proto, user_from_proto
 from services.runtime.errors import InvalidArgument
 from services.runtime.itemfeed import ItemFeed
-from services.runtime.metrics import CANDIDATES
+from services.runtime.metrics import CANDIDATES, SOURCE_FAILURES, SOURCE_SECONDS
 from services.runtime.registry import Registry
 from services.runtime.server import Door, Service
 
@@ -48,6 +48,9 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
         )
         for report in candidates.reports:
             CANDIDATES.labels(report.source).observe(report.proposed)
+            SOURCE_SECONDS.labels(report.source).observe(report.milliseconds / 1000)
+            if report.error:
+                SOURCE_FAILURES.labels(report.source).inc()
         return _answer(candidates, serving.versions)
 
     async def ScoreItems(

@@ -12,6 +12,7 @@ import grpc
 from services.runtime.errors import DeadlineExceeded, from_rpc
 from services.runtime.logs import REQUEST_ID
 from services.runtime.settings import host_and_port
+from services.runtime.tracing import CLIENT, Attributes, part, tracing
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -70,8 +71,29 @@ async def call(
 ) -> Answer:
     """One rpc with a deadline in seconds; failures come out as errors of the tree, naming the peer."""
     request_id = REQUEST_ID.get()
-    metadata = (("x-request-id", request_id),) if request_id else None
+    metadata = (("x-request-id", request_id),) if request_id else ()
+    if tracing():
+        return await _traced(method, request, timeout, peer, metadata)
     try:
         return await method(request, timeout=timeout, metadata=metadata)
     except grpc.RpcError as error:
         raise from_rpc(error, peer) from error
+
+
+async def _traced(
+    method: grpc.aio.UnaryUnaryMultiCallable[Request, Answer],
+    request: Request,
+    timeout: float,
+    peer: str,
+    metadata: tuple[tuple[str, str], ...],
+) -> Answer:
+    # A stub does not tell the name of its rpc; the contract names every request after it.
+    rpc = f"cascade.{peer.capitalize()}/{type(request).__name__.removesuffix('Request')}"
+    attributes: Attributes = {"rpc.system.name": "grpc", "rpc.method": rpc, "peer.service": peer}
+    with part(rpc, attributes, CLIENT) as span:
+        try:
+            return await method(request, timeout=timeout, metadata=(*metadata, ("traceparent", span.traceparent)))
+        except grpc.aio.AioRpcError as error:
+            span.tell("rpc.response.status_code", error.code().name)
+            span.fail(error.code().name)
+            raise from_rpc(error, peer) from error

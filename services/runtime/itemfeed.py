@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,7 @@ from services.runtime.client import open_channel
 from services.runtime.convert import ids_from_proto, items_from_proto
 from services.runtime.errors import CascadeError, Unavailable
 from services.runtime.logs import get_logger
+from services.runtime.metrics import CATALOG_CHANGED
 
 log = get_logger("itemfeed")
 
@@ -84,6 +86,7 @@ class ItemFeed:
 
     def _swap(self, table: ItemTable) -> None:
         self.table = table
+        CATALOG_CHANGED.set(time.time())
         for callback in self._callbacks:
             callback(table)
 

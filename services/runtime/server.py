@@ -28,6 +28,7 @@ from services.runtime.errors import CascadeError, SettingsError
 from services.runtime.interceptors import AroundCalls
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import ServiceSettings, read_settings
+from services.runtime.tracing import close_tracing, configure_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 log = get_logger("server")
@@ -108,6 +109,7 @@ def run(service: Service[S]) -> None:
     try:
         settings = read_settings(service.settings)
         configure_logs(service.name, settings.log_level, settings.log_format)
+        configure_tracing(service.name, settings.otlp_url, settings.trace_share)
         asyncio.run(_until_stopped(service, settings))
     except CascadeError as error:
         log.error("cannot go on", reason=error.sentence)
@@ -115,6 +117,8 @@ def run(service: Service[S]) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        close_tracing()
 
 
 async def _until_stopped(service: Service[S], settings: S) -> None:

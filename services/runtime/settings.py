@@ -41,6 +41,10 @@ class ServiceSettings(BaseSettings):
     """Port to listen on; 0 takes any free one."""
     metrics_port: int = Field(0, ge=0, le=65535)
     """Port for Prometheus; 0 switches it off."""
+    otlp_url: str = Field("", validation_alias=AliasChoices("CASCADE_OTLP_URL"))
+    """Where traces go, an OTLP collector's http://host:4318; empty switches tracing off."""
+    trace_share: float = Field(0.1, ge=0, le=1, validation_alias=AliasChoices("CASCADE_TRACE_SHARE"))
+    """Share of requests that are traced; a request with a W3C `traceparent` brings its own decision."""
     drain_seconds: float = Field(5.0, ge=0, le=300)
     """How long running calls may finish after a stop signal."""
 
@@ -72,3 +76,11 @@ def host_and_port(url: str, scheme: str, field: str) -> tuple[str, int]:
     if parts.scheme != scheme or not parts.hostname or port is None:
         raise SettingsError(f"{field} must look like {scheme}://host:port, not {url!r}.", field=field)
     return parts.hostname, port
+
+
+def http_url(url: str, field: str) -> str:
+    """An http:// or https:// URL without the slash at its end; SettingsError names the field when it is not one."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{field} must look like http://host:port, not {url!r}.", field=field)
+    return url.rstrip("/")
