@@ -71,6 +71,7 @@ class Answers:
         rows: list[int] = slate.rows.tolist()
         ids, because = found.ids[slate.rows], found.because[slate.rows]
         names = self._catalog.names_of(np.concatenate([ids, because]))
+        kinds = self._catalog.kinds_of(ids)
         given = {to_int(external): external for external in journey.ask.listed or ()}
         context = to_int(journey.ask.context_item) if journey.ask.context_item else 0
         cards: list[dict[str, Any]] = []
@@ -80,6 +81,8 @@ class Answers:
             card: dict[str, Any] = {
                 "item_id": name[0] if name else given.get(number, str(number)),
                 "title": name[1] if name else None,
+                "year": kinds[place][0],
+                "genres": kinds[place][1],
                 "rank": place + 1,
                 "score": _number(scores.values[row]) if scores is not None and name else None,
                 "sources": sources,

@@ -15,15 +15,16 @@ from fastapi.openapi.utils import get_openapi
 
 from services.gateway.gateway import Gateway, opened
 from services.gateway.middleware import Guarded, Limited, Observed
+from services.gateway.page import PageAccess
 from services.gateway.problems import add_handlers
-from services.gateway.routes import events, health, items, lists, models, recommendations, requests, users
+from services.gateway.routes import events, health, items, lists, models, page, recommendations, requests, users
 from services.gateway.schemas import Event
 from services.gateway.settings import GatewaySettings
 
 TITLE = "Cascade"
 VERSION = "1"
 DESCRIPTION = "What should this user see next? A multi-stage recommender's only public door."
-ROUTERS = (recommendations, lists, items, users, events, models, requests, health)
+ROUTERS = (recommendations, lists, items, users, events, models, requests, health, page)
 
 
 @asynccontextmanager
@@ -35,13 +36,14 @@ async def build(settings: GatewaySettings) -> AsyncIterator[FastAPI]:
 
 def app_of(gateway: Gateway) -> FastAPI:
     """Routes over a gateway that is open."""
-    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, redoc_url=None)
-    app.state.gateway = gateway
+    settings = gateway.settings
+    access = PageAccess(settings.page, settings.page_hosts)
+    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.gateway, app.state.page = gateway, access
     for module in ROUTERS:
         app.include_router(module.router)
-    settings = gateway.settings
     # The last one added is the first to see a request.
-    app.add_middleware(Guarded, keys=gateway.keys)
+    app.add_middleware(Guarded, keys=gateway.keys, page=access)
     app.add_middleware(Limited, body_bytes=settings.body_bytes, concurrent=settings.concurrent_requests)
     app.add_middleware(Observed)
     add_handlers(app)

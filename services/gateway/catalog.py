@@ -100,6 +100,19 @@ class Catalog:
                 names.append((table.item_ids[row], table.titles[row]) if row >= 0 else None)
         return names
 
+    def kinds_of(self, ids: NDArray[np.uint64]) -> list[tuple[int | None, tuple[str, ...]]]:
+        """(N,) year and genres of each item; None and () where unknown."""
+        table, kinds = self.table, list[tuple[int | None, tuple[str, ...]]]()
+        rows = table.rows_of(ids)
+        years: list[float] = table.column("year")[rows].tolist() if len(table) else [float("nan")] * ids.size
+        for number, row, year in zip(ids.tolist(), rows.tolist(), years, strict=True):
+            put = self._put.get(number)
+            if put is not None:
+                kinds.append((put.year, put.genres))
+            else:
+                kinds.append((int(year) if year == year else None, table.genres[row]) if row >= 0 else (None, ()))
+        return kinds
+
     def statistics(self, number: int) -> dict[str, float]:
         """What the events say of an item: numbers by name, without the unknown ones."""
         row = self._row_of(number)

@@ -10,9 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.identifiers import request_id_of
 from services.gateway.keys import ApiKeys
+from services.gateway.page import PageAccess
 from services.gateway.problems import RETRY_AFTER, problem
 from services.runtime.logs import REQUEST_ID, get_logger
 from services.runtime.metrics import HTTP_SECONDS
+from services.runtime.tracing import NOTHING, begun
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others count as one, as a caller may invent them."""
 
 log = get_logger("http")
 
@@ -28,8 +33,10 @@ class Observed:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        request_id = request_id_of(headers.get("x-request-id", ""), headers.get("traceparent", ""))
+        traceparent = headers.get("traceparent", "")
+        request_id = request_id_of(headers.get("x-request-id", ""), traceparent)
         REQUEST_ID.set(request_id)
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         started, status = time.perf_counter(), 0
 
         async def sending(message: Message) -> None:
@@ -39,17 +46,25 @@ class Observed:
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
-        try:
-            await self._app(scope, receive, sending)
-        except Exception:
-            log.exception("a request failed", path=scope["path"])
-            if status:
-                raise
-            detail = f"The gateway failed. Its log tells more under the request id {request_id}."
-            await problem(500, detail)(scope, receive, sending)
-        finally:
-            route = getattr(scope.get("route"), "path", "unknown")
-            HTTP_SECONDS.labels(route, scope["method"], str(status)).observe(time.perf_counter() - started)
+        # Only what does something is worth a trace: not the health checks, not a page's files.
+        with begun(traceparent, method) if scope["path"].startswith("/v1") else NOTHING as span:
+            try:
+                await self._app(scope, receive, sending)
+            except Exception:
+                log.exception("a request failed", path=scope["path"])
+                if status:
+                    raise
+                detail = f"The gateway failed. Its log tells more under the request id {request_id}."
+                await problem(500, detail)(scope, receive, sending)
+            finally:
+                route = getattr(scope.get("route"), "path", "unknown")
+                HTTP_SECONDS.labels(route, method, str(status)).observe(time.perf_counter() - started)
+                span.name(f"{method} {route}")
+                span.tell("http.request.method", method)
+                span.tell("http.route", route)
+                span.tell("http.response.status_code", status)
+                if status >= 500 or not status:
+                    span.fail(str(status))
 
 
 class Limited:
@@ -98,23 +113,34 @@ class Limited:
 
 
 class Guarded:
-    """Asks for an API key under /v1: either key reads, the write key writes."""
+    """Asks for an API key under /v1: either key reads, the write key writes. The page's cookie reads and posts events.
+
+    Innermost, behind Limited: whoever guesses keys or cookies counts against the limits first.
+    """
 
     READS_BY_POST = frozenset({"/v1/recommendations", "/v1/rank"})
     """Calls that change nothing and are POST only because their question is long."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
-        self._app, self._keys = app, keys
+    WRITES_OF_PAGE = frozenset({("POST", "/v1/events")})
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, page: PageAccess) -> None:
+        self._app, self._keys, self._page = app, keys, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v1"):
             await self._app(scope, receive, send)
             return
-        key = _key_of(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        key = _key_of(headers)
+        page = not key and self._page.holds(headers)
         writes = scope["method"] not in ("GET", "HEAD") and scope["path"] not in self.READS_BY_POST
-        if not self._keys.may_read(key):
+        if page and writes and (scope["method"], scope["path"]) not in self.WRITES_OF_PAGE:
+            await _refused(403, "The page may read and post events; this call needs the write key.")(
+                scope, receive, send
+            )
+        elif not page and not self._keys.may_read(key):
             await _refused(401, "This call needs an API key in X-API-Key or as a Bearer token.")(scope, receive, send)
-        elif writes and not self._keys.may_write(key):
+        elif writes and not page and not self._keys.may_write(key):
             await _refused(403, "This call changes something: it needs the write key.")(scope, receive, send)
         else:
             await self._app(scope, receive, send)

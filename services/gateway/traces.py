@@ -82,8 +82,8 @@ class Traces:
                 "cold": trace.user.is_cold,
                 "profile": dict(trace.user.profile),
                 "history": self._names(trace.user.history),
-                "seen": int(trace.user.seen.size),
-                "hidden": int(trace.user.hidden.size),
+                "seen": int(np.unique(trace.user.seen).size),
+                "hidden": int(np.unique(trace.user.hidden).size),
             },
             "sources": [
                 {"source": r.source, "proposed": r.proposed, "kept": r.kept,
@@ -97,6 +97,7 @@ class Traces:
                 for r in trace.slate.rules
             ],
             "candidates": self._candidates(trace),
+            "titles": self._titles(trace),
             "items": trace.answer["items"],
         }  # fmt: skip
 
@@ -116,6 +117,12 @@ class Traces:
 
     def _removed(self, groups: Iterable[Removed]) -> list[dict[str, Any]]:
         return [{"reason": group.reason, "item_ids": self._names(group.ids)} for group in groups]
+
+    def _titles(self, trace: Trace) -> dict[str, str]:
+        """Title by item id, of every item that the trace names."""
+        groups = (*trace.found.removed, *(group for rule in trace.slate.rules for group in rule.removed))
+        ids = np.unique(np.concatenate([trace.found.ids, trace.user.history, *(group.ids for group in groups)]))
+        return dict(name for name in self._catalog.names_of(ids) if name is not None)
 
     def _names(self, ids: NDArray[np.uint64]) -> list[str]:
         pairs = zip(ids.tolist(), self._catalog.names_of(ids), strict=True)

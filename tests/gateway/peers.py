@@ -111,6 +111,8 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         self.switches = Switches()
         self.leaky = False
         """Forgets every filter."""
+        self.lost = ""
+        """Why the source two_tower has no answer."""
 
     async def Retrieve(self, request: retrieval_pb2.RetrieveRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
@@ -155,7 +157,9 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
             proposed_by=[1 + 2 * (number % 2) for number in ids][: 1 if self.switches.wrong else None],
             because=[because] * len(ids),
             reports=[
-                retrieval_pb2.SourceReport(source="two_tower", proposed=len(ids), kept=len(ids), milliseconds=1),
+                retrieval_pb2.SourceReport(
+                    source="two_tower", proposed=len(ids), kept=len(ids), milliseconds=1, error=self.lost
+                ),
                 retrieval_pb2.SourceReport(source="popularity", proposed=len(ids), kept=len(ids) // 2),
             ],
             model_versions={"two_tower": "7"},

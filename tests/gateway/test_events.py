@@ -134,7 +134,7 @@ def leftovers() -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
-async def test_without_a_broker_nothing_is_accepted_and_a_retry_works(
+async def test_without_a_broker_and_without_room_nothing_is_accepted_and_a_retry_works(
     opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
     # A captured record of a refused connection would keep its socket beyond `leftovers`.
@@ -143,7 +143,7 @@ async def test_without_a_broker_nothing_is_accepted_and_a_retry_works(
     with running_broker() as url:
         async with opened(kafka_url=url, append_ms=1000) as client:
             assert (await post(client, event())).status_code == 202
-    async with opened(kafka_url=url, append_ms=300) as client:
+    async with opened(kafka_url=url, append_ms=300, spool_bytes=0) as client:
         response = await post(client, sent, hidden)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert response.headers["content-type"] == "application/problem+json"

@@ -41,6 +41,15 @@ async def test_dead_peer_degrades_its_stage_only(client: httpx.AsyncClient, peer
     assert len(answer["items"]) == 5
 
 
+async def test_a_source_that_does_not_answer_is_told(client: httpx.AsyncClient, peers: Peers) -> None:
+    peers.retrieval.lost = "no answer within 25 ms"
+    answer = await recommended(client)
+    assert answer["degraded"] == [
+        {"stage": "retrieval", "reason": "two_tower: no answer within 25 ms", "fallback": "the other sources"}
+    ]
+    assert (answer["served_by"], len(answer["items"])) == ("fallback", 5)
+
+
 @pytest.mark.parametrize("peer", STAGES)
 async def test_slow_peer_costs_its_deadline_only(opened: Opened, peers: Peers, peer: str) -> None:
     peers.switches(peer).slow = True

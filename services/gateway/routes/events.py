@@ -23,7 +23,8 @@ EXAMPLE = {
 @router.post("/v1/events", status_code=202, responses=documented(EXAMPLE, 400, 403, 413, 503, status=202))
 async def post_events(request: Request, body: EventBatch) -> Response:
     """Takes a batch. One bad event never rejects its neighbours; `event_id` makes a retry harmless. A 202 means that
-    the event log holds every accepted event. A batch of nothing but bad events is a 422.
+    every accepted event is kept: by the event log or, while that is away, on the gateway's disk for it. A batch of
+    nothing but bad events is a 422.
     """
     outcome = await gateway_of(request).intake.take(body.events)
     if len(outcome.rejected) == len(body.events):

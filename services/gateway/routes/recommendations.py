@@ -15,6 +15,8 @@ router = APIRouter(tags=["recommendations"])
 CARD = {
     "item_id": "318",
     "title": "Shawshank Redemption, The (1994)",
+    "year": 1994,
+    "genres": ["Drama"],
     "rank": 1,
     "score": 0.83,
     "sources": ["two_tower", "co_visitation"],

@@ -24,6 +24,7 @@ TRACE = EXAMPLE | {
     "candidates": [
         {"item_id": "318", "score": 0.83, "sources": ["two_tower"], "source_scores": {"two_tower": 0.7}, "shown": True}
     ],
+    "titles": {"296": "Pulp Fiction (1994)", "318": "Shawshank Redemption, The (1994)"},
 }
 
 
