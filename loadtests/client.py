@@ -1,8 +1,9 @@
-"""The stack as a client program sees it: one session, the keys of the data folder, four calls."""
+"""The stack as a client program sees it: one session, the keys of the data folder, five calls."""
 
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import aiohttp
 import polars as pl
 
-from services.gateway.keys import read_or_create_keys
+from loadtests.access import found_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Client:
             answer: dict[str, Any] = json.loads(await response.read())
             return answer
 
+    async def popular(self, n: int = 100) -> list[str]:
+        """Ids of popular items."""
+        async with self.session.get(f"{self.url}/v1/popular", params={"n": n}) as response:
+            return [item["item_id"] for item in json.loads(await response.read())["items"]]
+
     async def send(self, user: str, item: str, kind: str = "click") -> tuple[int, str]:
         """(status, event id) of one event."""
         event_id = uuid.uuid4().hex
@@ -47,8 +53,15 @@ class Client:
 @asynccontextmanager
 async def connected(url: str, data_dir: Path) -> AsyncIterator[Client]:
     """A client with the write key of the data folder."""
+    async with connected_by_key(url, found_keys({**os.environ, "CASCADE_DATA_DIR": str(data_dir)}).write) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected_by_key(url: str, key: str) -> AsyncIterator[Client]:
+    """A client with an API key."""
     async with aiohttp.ClientSession(
-        headers={"X-API-Key": read_or_create_keys(data_dir).write},
+        headers={"X-API-Key": key},
         timeout=aiohttp.ClientTimeout(total=30),
         connector=aiohttp.TCPConnector(limit=0),
     ) as session:
