@@ -11,10 +11,10 @@ export MKL_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install proto check test demo up train evaluate bench clean
+.PHONY: help install lock proto check test test-compose demo up down train evaluate bench loadtest clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Cascade needs Python 3.11; set PYTHON=python3.11"; exit 2; }
@@ -33,6 +33,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 install: $(VENV)/.dev ## create .venv and install everything, tools included
 
+lock: $(VENV)/.dev ## write down the installed versions: the images are built with them
+	{ echo "# Every version the images are built with, written by: make lock"; $(RUN) pip freeze --exclude-editable | sed 's/+cpu$$//'; } > deploy/constraints.txt
+
 proto: $(VENV)/.dev ## generate services/pb from proto/
 	PATH="$(abspath $(BIN)):$$PATH" $(RUN) grpc_tools.protoc -Iservices/pb=proto --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. proto/*.proto
 
@@ -44,6 +47,9 @@ check: proto ## generated code fresh, ruff, mypy strict
 
 test: $(VENV)/.dev ## install what tests need and run them all
 	$(RUN) pytest
+
+test-compose: $(VENV)/.dev ## build and boot the containers, run tests/e2e against them, take them down
+	PYTHON=$(BIN)/python tests/e2e/run.sh
 
 demo: $(VENV)/.local ## everything: data, features, training, services, a table of recommendations
 	@exec $(RUN) services.demo
@@ -59,6 +65,12 @@ evaluate: $(VENV)/.local ## P1 and P2 for our models and their peers
 
 bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, written to bench.json too
 	@$(RUN) loadtests.bench
+
+loadtest: $(VENV)/.dev ## Locust's web page against the running stack; loadtests/README.md tells of headless runs
+	@$(RUN) locust --locustfile loadtests/locustfile.py --host http://127.0.0.1:8000
+
+down: ## stop the containers; their data stays
+	docker compose --profile '*' down
 
 clean: ## remove .data (data, models, keys) but not the installation
 	rm -rf .data

@@ -19,11 +19,15 @@ from services.gateway.people import People
 from services.gateway.pipeline import Pipeline
 from services.gateway.publisher import CatalogPublisher
 from services.gateway.settings import GatewaySettings
+from services.gateway.spool import Spool
 from services.gateway.stages import ListedScores, Ranking, Reranking, Retrieval, UserFeatures
 from services.gateway.traces import Traces
-from services.runtime.eventlog import EventLogProducer
+from services.runtime.eventlog import EventLog, EventLogProducer
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
+
+SPOOL = "spool.db"
+"""In the data folder: records that wait for the event log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         async with (
             ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,
             Peers.connect(settings) as peers,
-            ImpressionLog.open(producer, settings.impression_queue, timeout) as impressions,
+            Spool.open(producer, settings.data_dir / SPOOL, settings.spool_bytes) as log,
+            ImpressionLog.open(log, settings.impression_queue, timeout) as impressions,
         ):
             feed.on_change(lambda table: ITEMS.labels("gateway").set(len(table)))
-            yield _assembled(settings, keys, producer, Catalog(feed), peers, impressions)
+            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions)
     finally:
         await producer.close()
 
@@ -70,7 +75,7 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
 def _assembled(
     settings: GatewaySettings,
     keys: ApiKeys,
-    producer: EventLogProducer,
+    log: EventLog,
     catalog: Catalog,
     peers: Peers,
     impressions: ImpressionLog,
@@ -80,7 +85,7 @@ def _assembled(
     fallbacks = Fallbacks(catalog, filters)
     last_known, recent = LastKnownUsers(settings.last_known_users), RecentActivity(settings.recent_activity_s)
     traces = Traces(catalog, settings.traces, settings.trace_bytes)
-    publisher = CatalogPublisher(producer, catalog, timeout)
+    publisher = CatalogPublisher(log, catalog, timeout)
     retrieval_ms = settings.retrieval_ms
     pipeline = Pipeline(
         features=UserFeatures(settings.features_ms, peers, last_known, recent),
@@ -102,7 +107,7 @@ def _assembled(
         similar=Similar(retrieval_ms, peers, fallbacks),
         popular=Popular(retrieval_ms, peers, fallbacks),
         latest=Latest(retrieval_ms, peers, fallbacks),
-        intake=Intake(producer, recent, settings.recent_event_ids, timeout),
+        intake=Intake(log, recent, settings.recent_event_ids, timeout),
         publisher=publisher,
         people=People(peers, catalog, publisher, last_known, recent, settings.peer_ms / 1000),
         traces=traces,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -15,9 +15,10 @@ from services.gateway.journey import Journey
 from services.gateway.nouns import Candidates, Scores, Slate
 from services.pb import events_pb2
 from services.runtime.errors import Unavailable
-from services.runtime.eventlog import IMPRESSIONS, EventLogProducer, Record
+from services.runtime.eventlog import IMPRESSIONS, EventLog, Record
 from services.runtime.logs import get_logger
 from services.runtime.metrics import EVENTS
+from services.runtime.tracing import traceparent
 
 BATCH = 200
 """Impressions appended together at most."""
@@ -39,6 +40,8 @@ class Shown:
     columns: tuple[str, ...]
     features: NDArray[np.float32]
     versions: Mapping[str, str]
+    traceparent: str = field(default_factory=traceparent)
+    """Of the request: the record is made later, by the task that sends it."""
 
     @classmethod
     def of(
@@ -70,20 +73,20 @@ class Shown:
             experiments=self.journey.experiments,
             served_by=self.journey.served_by,
         )
-        return Record(IMPRESSIONS, str(ask.user_id), impression.SerializeToString())
+        return Record(IMPRESSIONS, str(ask.user_id), impression.SerializeToString(), self.traceparent)
 
 
 class ImpressionLog:
     """A bounded queue in front of the event log. When either is full or away, impressions are dropped and counted."""
 
-    def __init__(self, producer: EventLogProducer, limit: int, timeout: float) -> None:
+    def __init__(self, producer: EventLog, limit: int, timeout: float) -> None:
         self._producer, self._timeout = producer, timeout
         self._queue: asyncio.Queue[Shown] = asyncio.Queue(limit)
         self._closing = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, producer: EventLogProducer, limit: int, timeout: float) -> AsyncIterator[Self]:
+    async def open(cls, producer: EventLog, limit: int, timeout: float) -> AsyncIterator[Self]:
         """Logs in the background; leaving the block gives what is queued `timeout` seconds more."""
         impressions = cls(producer, limit, timeout)
         task = asyncio.create_task(impressions._log_forever())

@@ -1,4 +1,4 @@
-"""Events on their way in: each checked by itself, known ones recognised, the rest acknowledged by the event log."""
+"""Events on their way in: each checked by itself, known ones recognised, the rest kept by the event log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.gateway.problems import field_errors
 from services.gateway.schemas import Event, person
 from services.gateway.spelling import microseconds
 from services.pb import events_pb2
-from services.runtime.eventlog import EVENTS, EventLogProducer, Record
+from services.runtime.eventlog import EVENTS, EventLog, Record
 from services.runtime.ids import to_int
 from services.runtime.metrics import EVENTS as EVENTS_TOTAL
 
@@ -31,14 +31,14 @@ class Outcome:
 
 
 class Intake:
-    """Takes batches. An event counts as accepted, and its id as known, only once the event log has it."""
+    """Takes batches. An event counts as accepted, and its id as known, only once the event log keeps it."""
 
-    def __init__(self, producer: EventLogProducer, recent: RecentActivity, remembered_ids: int, timeout: float) -> None:
+    def __init__(self, producer: EventLog, recent: RecentActivity, remembered_ids: int, timeout: float) -> None:
         self._producer, self._recent, self._timeout = producer, recent, timeout
         self._known_ids: LRUCache[str, None] = LRUCache(remembered_ids)
 
     async def take(self, batch: Sequence[dict[str, Any]]) -> Outcome:
-        """Appends the new events; Unavailable, and nothing remembered, when the event log does not acknowledge."""
+        """Appends the new events; Unavailable, and nothing remembered, when the event log cannot keep them."""
         outcome, fresh = self._sorted(batch)
         if fresh:
             try:

@@ -10,14 +10,14 @@ from datetime import datetime
 from services.gateway.catalog import Catalog, Item
 from services.gateway.spelling import microseconds
 from services.pb import events_pb2
-from services.runtime.eventlog import CATALOG, EventLogProducer, Record
+from services.runtime.eventlog import CATALOG, EventLog, Record
 from services.runtime.ids import to_int
 
 
 class CatalogPublisher:
     """Puts and deletes items and users; from then on the gateway itself honours it."""
 
-    def __init__(self, producer: EventLogProducer, catalog: Catalog, timeout: float) -> None:
+    def __init__(self, producer: EventLog, catalog: Catalog, timeout: float) -> None:
         self._producer, self._catalog, self._timeout = producer, catalog, timeout
 
     async def put_item(self, item: Item) -> None:

@@ -26,6 +26,7 @@ from services.gateway.settings import GatewaySettings
 from services.runtime.errors import CascadeError, SettingsError
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import read_settings
+from services.runtime.tracing import close_tracing, configure_tracing
 
 NAME = "gateway"
 BACKLOG = 2048
@@ -67,6 +68,7 @@ def run() -> None:
     try:
         settings = read_settings(GatewaySettings)
         configure_logs(NAME, settings.log_level, settings.log_format)
+        configure_tracing(NAME, settings.otlp_url, settings.trace_share)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(settings))
     except CascadeError as error:
@@ -75,6 +77,8 @@ def run() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        close_tracing()
 
 
 async def _until_stopped(settings: GatewaySettings) -> None:
@@ -91,7 +95,7 @@ async def _until_stopped(settings: GatewaySettings) -> None:
                 loop.add_signal_handler(number, stopped.set)
             if settings.metrics_port:
                 start_http_server(settings.metrics_port, settings.host)
-            log.info("ready", address=running.address)
+            log.info("ready", address=running.address, **({"open": settings.public_url} if settings.public_url else {}))
             waiting = asyncio.create_task(stopped.wait())
             await asyncio.wait({waiting, running.ended}, return_when=asyncio.FIRST_COMPLETED)
             log.info("draining", seconds=settings.drain_seconds)

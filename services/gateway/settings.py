@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field
+from typing import Annotated
 
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from services.gateway.page import Mode, host_names
 from services.runtime.settings import ServiceSettings, service_config
+
+
+def _names(value: object) -> object:
+    return host_names(value) if isinstance(value, str) else value
 
 
 class GatewaySettings(ServiceSettings):
@@ -26,6 +34,8 @@ class GatewaySettings(ServiceSettings):
         "kafka://127.0.0.1:9092", validation_alias=AliasChoices("CASCADE_GATEWAY_KAFKA_URL", "CASCADE_KAFKA_URL")
     )
     """The event log."""
+    public_url: str = ""
+    """Where people reach the page; told in the log once the gateway is ready."""
     catalog_deadline_s: float = Field(60.0, gt=0, le=3600)
     """How long the start may wait for the first catalog from features."""
 
@@ -41,8 +51,10 @@ class GatewaySettings(ServiceSettings):
     """Most that the slate may take of it."""
     peer_ms: int = Field(2000, ge=20, le=30000)
     """Most that a peer may take where no recommendation waits: models, users, readiness."""
-    append_ms: int = Field(3000, ge=100, le=30000)
-    """How long the event log may take to acknowledge before the caller is told 503."""
+    append_ms: int = Field(1000, ge=100, le=30000)
+    """How long the event log may take to acknowledge before records are kept on disk for it."""
+    spool_bytes: int = Field(256 * 1024 * 1024, ge=0)
+    """Most that may wait on disk for the event log; beyond it events are told 503, and impressions are dropped."""
 
     candidates: int = Field(500, ge=100, le=1000)
     """Candidates asked of retrieval for one recommendation."""
@@ -50,6 +62,11 @@ class GatewaySettings(ServiceSettings):
     """Best candidates by score that the re-ranker chooses from, and whose feature rows are logged; twice n if more."""
     challenger_share: float = Field(0.0, ge=0, le=1)
     """Share of users whose candidates the ranker's challenger scores; by a stable hash of the user."""
+
+    page: Mode = "open"
+    """The page at /. open: it reads and posts events without a key; key, for ports others reach: it asks; off: 404."""
+    page_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = frozenset()
+    """Host names, with commas, that may open it besides localhost; any other may be a foreign name rebound to us."""
 
     body_bytes: int = Field(1024 * 1024, ge=1024)
     """Largest request body."""

@@ -24,6 +24,7 @@ from services.runtime.errors import CascadeError, DeadlineExceeded, NotFound, Un
 from services.runtime.ids import to_int
 from services.runtime.logs import get_logger
 from services.runtime.metrics import FALLBACKS, STAGE_SECONDS
+from services.runtime.tracing import part
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -44,16 +45,19 @@ class Stage(ABC, Generic[Given, Made]):
 
     async def __call__(self, journey: Journey, given: Given) -> Made:
         started = time.perf_counter()
-        try:
-            return await self.attempt(journey, given, journey.budget.timeout(self._cap_ms))
-        except CascadeError as error:
-            made, fallback = self.instead(journey, given)
-            self.degrade(journey, error, fallback)
-            return made
-        finally:
-            seconds = time.perf_counter() - started
-            journey.timings[self.name] = seconds * 1000
-            STAGE_SECONDS.labels(self.name).observe(seconds)
+        with part(self.name) as span:
+            try:
+                return await self.attempt(journey, given, journey.budget.timeout(self._cap_ms))
+            except CascadeError as error:
+                made, fallback = self.instead(journey, given)
+                self.degrade(journey, error, fallback)
+                span.tell("cascade.fallback", fallback)
+                span.fail(_word_for(error))
+                return made
+            finally:
+                seconds = time.perf_counter() - started
+                journey.timings[self.name] = seconds * 1000
+                STAGE_SECONDS.labels(self.name).observe(seconds)
 
     def degrade(self, journey: Journey, error: CascadeError, fallback: str) -> None:
         """Puts on record that this stage was replaced."""
@@ -104,7 +108,7 @@ class Retrieval(Stage[UserState, Candidates]):
 
     async def attempt(self, journey: Journey, given: UserState, timeout: float) -> Candidates:
         ask = journey.ask
-        return await self._peers.candidates(
+        found = await self._peers.candidates(
             given,
             self._candidates,
             exclude=[*ask.exclude, *self._fallbacks.catalog.pending_deletions()],
@@ -112,6 +116,10 @@ class Retrieval(Stage[UserState, Candidates]):
             context_item=to_int(ask.context_item) if ask.context_item else 0,
             timeout=timeout,
         )
+        for report in found.reports:
+            if report.error:
+                self.degrade(journey, Unavailable(f"{report.source}: {report.error}"), "the other sources")
+        return found
 
     def instead(self, journey: Journey, given: UserState) -> tuple[Candidates, str]:
         return self._fallbacks.popular(journey.ask, given, self._candidates), "popular items"

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from services.local.settings import LocalSettings
 from services.runtime.errors import SettingsError
-from services.runtime.settings import host_and_port
 from services.runtime.stores import redis_command
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -103,8 +102,3 @@ def _require_writable(data_dir: Path) -> None:
             f"The data folder {data_dir} cannot be written ({error.strerror}). Set CASCADE_DATA_DIR to one that can.",
             field="data_dir",
         ) from error
-
-
-def place(program: Program) -> tuple[str, int]:
-    """(host, port) of a program's URL."""
-    return host_and_port(program.url, program.url.split(":", 1)[0], program.name)

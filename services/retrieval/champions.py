@@ -20,10 +20,10 @@ from services.retrieval.newcomers import with_newcomers
 from services.retrieval.query import Tower
 from services.retrieval.retriever import Retriever
 from services.retrieval.settings import RetrievalSettings
-from services.runtime.errors import CascadeError, SettingsError
+from services.runtime.errors import CascadeError, SettingsError, Unavailable
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
-from services.runtime.metrics import ITEMS, MODEL_INFO
+from services.runtime.metrics import ITEMS, model_loaded, model_retired
 from services.runtime.registry import CHAMPION, RegisteredVersion, Registry
 
 log = get_logger("champions")
@@ -37,6 +37,8 @@ class Serving:
 
     retriever: Retriever
     versions: Mapping[str, str]
+    created_at: Mapping[str, str]
+    """Model -> when it was trained, RFC 3339; empty when its manifest does not say."""
     fitted: Tower
     """The tower as it was fitted; the retriever's may know newcomers too."""
     content: ContentTower
@@ -83,8 +85,10 @@ class Champions:
         """Swaps to new champions; True when it did. Versions that cannot be loaded change nothing."""
         self._close_retired()
         if not await asyncio.to_thread(self._behind):
-            await self._admit_newcomers()
-            return False
+            if not await asyncio.to_thread(self._index_lost):
+                await self._admit_newcomers()
+                return False
+            log.warning("the vector index does not hold what it should; loading it again")
         try:
             fresh = await asyncio.to_thread(self._loaded, self._feed.table)
         except CascadeError as error:
@@ -126,18 +130,27 @@ class Champions:
         found = {name: self._registry.version_of(name) for name in MODEL_NAMES}
         return all(found.values()) and found != dict(self.current.versions)
 
+    def _index_lost(self) -> bool:
+        """True when a server is away, or came back without the points it was given."""
+        index, points = self.current.retriever.index, self.current.fitted.item_ids.size
+        try:
+            return index.remote and index.count() < points
+        except Unavailable:
+            return True
+
     def _loaded(self, items: ItemTable) -> Serving:
         found = self._resolved()
         models = load_models({name: version.folder for name, version in found.items()})
         tower = found["two_tower"]
         content = load_content(tower.folder)
-        index = serve_index(self._index_url, tower.version, tower.folder, models.tower, items)
+        index = serve_index(self._index_url, tower.folder, models.tower, items)
         known = replace(models, tower=with_newcomers(models.tower, content, items, index))
         retriever = Retriever(known, index, items, self._settings.sources)
         _warm(retriever)
         versions = {name: version.version for name, version in found.items()}
         log.info("champions loaded", **versions, vectors=index.count(), items=len(items))
-        return Serving(retriever, versions, models.tower, content, items.ids)
+        created_at = {name: version.manifest.lineage.get("created_at", "") for name, version in found.items()}
+        return Serving(retriever, versions, created_at, models.tower, content, items.ids)
 
     def _resolved(self) -> dict[str, RegisteredVersion]:
         try:
@@ -147,11 +160,11 @@ class Champions:
 
     def _told(self) -> None:
         for name, version in self.current.versions.items():
-            MODEL_INFO.labels("retrieval", name, version).set(1)
+            model_loaded("retrieval", name, version, self.current.created_at[name])
 
     def _retire(self, serving: Serving) -> None:
         for name, version in serving.versions.items():
-            MODEL_INFO.labels("retrieval", name, version).set(0)
+            model_retired("retrieval", name, version)
         # Requests that began before the swap may still search the index: closed at the next poll.
         self._retired.append(serving.retriever.index)
 

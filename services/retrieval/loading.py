@@ -69,16 +69,17 @@ def open_retriever(
         index.close()
 
 
-def serve_index(url: str, version: str, folder: Path, tower: Tower, items: ItemTable) -> VectorIndex:
+def serve_index(url: str, folder: Path, tower: Tower, items: ItemTable) -> VectorIndex:
     """The index of one tower version, ready to search.
 
     edge:///path serves a private copy, under that path, of the shard in the artifact. A Qdrant server gets a
-    collection per version, filled from the artifact's vectors by whoever comes first.
+    collection per artifact, filled from its vectors by whoever comes first; named after the artifact's folder, because
+    a registry that starts anew counts its versions from one again.
     """
     parts = urlsplit(url)
     if parts.scheme == "edge":
         return _shard_of(folder, tower, Path(parts.path))
-    index = open_index(f"{url.rstrip('/')}/two_tower_{version}", tower.item_vectors.shape[1])
+    index = open_index(f"{url.rstrip('/')}/two_tower_{folder.name}", tower.item_vectors.shape[1])
     if index.count() < tower.item_ids.size:
         genres = [items.genres[row] if row >= 0 else () for row in items.rows_of(tower.item_ids).tolist()]
         index.upsert(tower.item_ids, tower.item_vectors, genres)

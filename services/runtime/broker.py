@@ -52,7 +52,7 @@ class Forwarder:
     """Carries Kafka's frames to the broker and back: four bytes of length, then the body."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self.port = 0
         """Where clients are to connect; known once it listens."""
         self._clients: set[asyncio.Task[Any]] = set()
@@ -64,7 +64,7 @@ class Forwarder:
         assert client is not None
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
-        broker_reader, broker_writer = await asyncio.open_connection(HOST, self._target)
+        broker_reader, broker_writer = await asyncio.open_connection(HOST, self.target)
         asked: set[bytes] = set()
         both = {
             asyncio.create_task(_carry(reader, broker_writer, lambda frame: _note_address_request(frame, asked))),
@@ -91,7 +91,7 @@ class Forwarder:
         if correlation not in asked:
             return answer
         asked.discard(correlation)
-        return answer.replace(_address(self._target), _address(self.port))
+        return answer.replace(_address(self.target), _address(self.port))
 
 
 def _note_address_request(request: bytes, asked: set[bytes]) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
@@ -14,6 +16,7 @@ from kafka.errors import KafkaError
 from services.runtime.errors import Unavailable
 from services.runtime.logs import REQUEST_ID, get_logger
 from services.runtime.settings import host_and_port
+from services.runtime.tracing import PRODUCER, Attributes, continued, traceparent
 
 log = get_logger("eventlog")
 
@@ -24,9 +27,18 @@ DEAD_LETTERS = "dead-letters"
 
 SCHEMA_VERSION = b"1"
 
+Contexts = dict[tuple[str, str], tuple[tuple[str, bytes], ...]]
+"""(topic, traceparent of a record) -> the header sent with it."""
+
 _API_VERSION = (2, 0)
 """Protocol level every broker since Kafka 2.0 speaks, librdkafka's in-memory broker included; naming it skips a probe
 that the in-memory broker does not answer."""
+
+
+DELIVERY_MS = 4000
+"""How long the client tries to send a record before it gives it up."""
+CLOSE_SECONDS = 5.0
+"""How long a client may take to end: longer than a record lives in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,15 @@ class Record:
     key: str
     """Same key, same partition, same order."""
     value: bytes
+    traceparent: str = field(default_factory=traceparent)
+    """The trace it belongs to, by default the one of whoever makes the record; sent as a header. Empty: none."""
+
+
+class EventLog(Protocol):
+    """Whatever takes records and says when they are kept."""
+
+    async def append(self, records: Sequence[Record], *, timeout: float) -> None:
+        """Returns when every record is kept; Unavailable when that cannot be."""
 
 
 class EventLogProducer:
@@ -49,23 +70,31 @@ class EventLogProducer:
         self._url = url
         self._producer: KafkaProducer | None = None
         self._lock = threading.Lock()
+        self._closing: list[threading.Thread] = []
+        """Threads that let old clients go."""
 
     async def append(self, records: Sequence[Record], *, timeout: float) -> None:
         """Returns when the broker has acknowledged every record; Unavailable after `timeout` seconds."""
-        try:
-            await asyncio.wait_for(asyncio.to_thread(self._append, records, timeout), timeout + 0.5)
-        except (TimeoutError, KafkaError) as error:
-            raise Unavailable(f"The event log at {self._url} did not take the records: {error!r}") from error
+        with ExitStack() as spans:
+            contexts = _sending(records, spans)
+            try:
+                await asyncio.wait_for(asyncio.to_thread(self._append, records, contexts, timeout), timeout + 0.5)
+            except (TimeoutError, KafkaError) as error:
+                self._start_anew()
+                raise Unavailable(f"The event log at {self._url} did not take the records: {error!r}") from error
 
-    def _append(self, records: Sequence[Record], timeout: float) -> None:
+    def _append(self, records: Sequence[Record], contexts: Contexts, timeout: float) -> None:
         producer = self._connected()
         headers = [("schema", SCHEMA_VERSION)]
         if REQUEST_ID.get():
             headers.append(("x-request-id", REQUEST_ID.get().encode()))
         futures = [
-            producer.send(record.topic, key=record.key.encode(), value=record.value, headers=headers)
+            producer.send(
+                record.topic, key=record.key.encode(), value=record.value,
+                headers=[*headers, *contexts.get((record.topic, record.traceparent), ())],
+            )
             for record in records
-        ]
+        ]  # fmt: skip
         for future in futures:
             future.get(timeout=timeout)
 
@@ -79,18 +108,56 @@ class EventLogProducer:
                     acks="all",
                     linger_ms=2,
                     max_block_ms=2000,
-                    request_timeout_ms=5000,
-                    delivery_timeout_ms=10000,
+                    request_timeout_ms=3000,
+                    delivery_timeout_ms=DELIVERY_MS,
                     reconnect_backoff_max_ms=500,
                 )
             return self._producer
 
-    async def close(self) -> None:
-        """Sends what is buffered, for five seconds at most."""
+    def _start_anew(self) -> None:
+        """The next append gets a client of its own: this one may wait for ever at an address that the broker left."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Closes the client in a thread: it first waits for what it still holds to be sent or to expire."""
         with self._lock:
             producer, self._producer = self._producer, None
-        if producer is not None:
-            await asyncio.to_thread(producer.close, 5)
+            self._closing = [thread for thread in self._closing if thread.is_alive()]
+            if producer is not None:
+                closing = threading.Thread(target=_close, args=(producer,), name="kafka-close", daemon=True)
+                closing.start()
+                self._closing.append(closing)
+
+    async def close(self) -> None:
+        """Sends what is buffered, for CLOSE_SECONDS at most."""
+        self._let_go()
+        for thread in self._closing:
+            await asyncio.to_thread(thread.join, CLOSE_SECONDS)
+
+
+def _close(producer: KafkaProducer) -> None:
+    try:
+        producer.close(CLOSE_SECONDS)
+    except KafkaError as error:
+        log.info("a Kafka client was left with records that it could not send", reason=repr(error))
+
+
+def _sending(records: Sequence[Record], spans: ExitStack) -> Contexts:
+    """Opens a span for each topic and trace among the records; the headers that lead on from it."""
+    counts = Counter((record.topic, record.traceparent) for record in records if record.traceparent)
+    contexts: Contexts = {}
+    for (topic, parent), count in counts.items():
+        attributes: Attributes = {
+            "messaging.system": "kafka",
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": topic,
+            "messaging.batch.message_count": count,
+            "peer.service": "kafka",
+        }
+        span = spans.enter_context(continued(parent, f"send {topic}", PRODUCER, attributes))
+        contexts[topic, parent] = (("traceparent", (span.traceparent or parent).encode()),)
+    return contexts
 
 
 def open_consumer(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 DATABASE = "mlflow.db"
+SERVER_SECONDS = 5
+"""How long an MLflow server may take to answer."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 
@@ -55,27 +57,12 @@ class Registry:
         Readers say create=False: two that make the file at the same time spoil it. SettingsError without one.
         """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # Imported here: it costs a second and 100 MB, which services without models need not pay.
-        from alembic.util import CommandError
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         data_dir = Path(data_dir).absolute()
         if not url and not create and not (data_dir / DATABASE).is_file():
             raise SettingsError(f"There is no model registry in {data_dir}. Train first: make train")
-        data_dir.mkdir(parents=True, exist_ok=True)
-        address = url or f"sqlite:///{data_dir / DATABASE}"
-        try:
-            return cls(MlflowClient(tracking_uri=address, registry_uri=address), data_dir / "artifacts")
-        except MlflowException as error:
-            raise Unavailable(f"The model registry at {address} cannot be opened: {error.message}") from error
-        except (SQLAlchemyError, CommandError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise SettingsError(
-                f"The model registry {address} is damaged ({reason}). Restore it, or remove it and train again."
-            ) from error
+        client = _server(url) if url else _file(data_dir)
+        return cls(client, data_dir / "artifacts")
 
     def publish(self, name: str, folder: Path, alias: str | None = None) -> str:
         """Copies a sealed artifact into the store, registers it, and returns its version."""
@@ -87,7 +74,8 @@ class Registry:
         self._ensure_model(name)
         relative = str(home.relative_to(self._artifacts))
         tags = {"folder": relative, "kind": manifest.kind}
-        registered = self._client.create_model_version(name, source=str(home), tags=tags)
+        # Not a path: an MLflow server refuses paths, and the folder lies elsewhere for every process that mounts it.
+        registered = self._client.create_model_version(name, source=f"cascade-artifacts:///{relative}", tags=tags)
         version = str(registered.version)
         if alias is not None:
             self.set_alias(name, alias, version)
@@ -107,6 +95,8 @@ class Registry:
             else:
                 found = self._client.get_model_version_by_alias(name, alias_or_version)
         except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
             raise NotFound(
                 f"The registry has no {alias_or_version!r} of {name!r}. Train one with: make train",
                 field="model",
@@ -148,3 +138,40 @@ class Registry:
             self._client.get_registered_model(name)
         except MlflowException:
             self._client.create_registered_model(name)
+
+
+def _server(url: str) -> MlflowClient:
+    # Imported here: it costs a second and 100 MB, which services without models need not pay.
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SERVER_SECONDS))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    client = MlflowClient(tracking_uri=url, registry_uri=url)
+    try:
+        client.search_registered_models(max_results=1)
+    except MlflowException as error:
+        raise Unavailable(f"The model registry at {url} does not answer: {error.message}") from error
+    return client
+
+
+def _file(data_dir: Path) -> MlflowClient:
+    # These two come with the whole of MLflow; who asks a server needs only its client.
+    from alembic.util import CommandError
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    address = f"sqlite:///{data_dir / DATABASE}"
+    try:
+        return MlflowClient(tracking_uri=address, registry_uri=address)
+    except MlflowException as error:
+        raise Unavailable(f"The model registry at {address} cannot be opened: {error.message}") from error
+    except (SQLAlchemyError, CommandError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise SettingsError(
+            f"The model registry {address} is damaged ({reason}). Restore it, or remove it and train again."
+        ) from error

@@ -1,4 +1,4 @@
-"""python -m services.trainer fetch | train | evaluate"""
+"""python -m services.trainer fetch | train | evaluate | bootstrap | serve"""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def stop(sentence: str) -> NoReturn:
 def main() -> None:
     """Exits with 2 and one sentence when something is wrong, with 130 after Ctrl-C."""
     try:
-        # Imported here: it takes seconds, in which Ctrl-C must not end in a traceback either.
-        from polars.exceptions import PolarsError
-
+        # Imported here: it takes a while, in which Ctrl-C must not end in a traceback either.
         from models.artifact import DamagedArtifact
         from services.runtime.errors import CascadeError
         from services.trainer.commands import app
@@ -34,15 +32,19 @@ def main() -> None:
         sys.exit(130)
     try:
         app()
-    except PolarsError as error:
-        reason = str(error).splitlines()[0]
-        stop(f"A Parquet file cannot be read or written: {reason}. Free some space, or import a damaged lake again.")
     except OSError as error:
         stop(f"{error.filename or 'The data folder'} cannot be read or written: {error.strerror or error}.")
     except (CascadeError, DamagedArtifact) as error:
         stop(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        # Looked for by name: polars is loaded only where a command used it.
+        polars = sys.modules.get("polars.exceptions")
+        if polars is None or not isinstance(error, polars.PolarsError):
+            raise
+        reason = str(error).splitlines()[0]
+        stop(f"A Parquet file cannot be read or written: {reason}. Free some space, or import a damaged lake again.")
 
 
 if __name__ == "__main__":

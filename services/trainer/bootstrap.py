@@ -1,0 +1,24 @@
+"""The first step of a stack: models where none are published, features where none are stored; else nothing."""
+
+from __future__ import annotations
+
+from services.ingest.bootstrap import fill_online_store
+from services.runtime.registry import CHAMPION, Registry
+from services.trainer.progress import Steps
+from services.trainer.settings import TrainerSettings
+
+SERVED = ("two_tower", "co_visitation", "popularity", "ranker")
+"""Models without which nothing can be served."""
+
+
+def bootstrap(settings: TrainerSettings, steps: Steps) -> None:
+    """Trains and publishes unless every model has a champion, then fills the online store unless it is filled."""
+    registry = Registry.open(settings.data_dir, settings.registry_url)
+    if not all(registry.version_of(name, CHAMPION) for name in SERVED):
+        from services.trainer.commands import show_models
+        from services.trainer.pipeline import Plan, train
+
+        train(Plan(settings.data_dir, settings.dataset, registry_url=settings.registry_url), steps)
+        show_models(steps.console, registry)
+    with steps.step("online store: profiles and activity in Redis") as advance:
+        fill_online_store(settings.data_dir, settings.redis_url, advance)
