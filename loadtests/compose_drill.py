@@ -36,7 +36,7 @@ async def run(options: argparse.Namespace, console: Console) -> bool:
     compose = Compose(options.compose)
     keys = await asyncio.to_thread(compose.keys)
     victims = options.services or await asyncio.to_thread(compose.services)
-    patience = Patience(recovery=STARTS_S + options.pause_kafka, drain=60.0, poll=0.3)
+    patience = Patience(recovery=STARTS_S + options.pause_kafka + options.freeze_kafka, drain=60.0, poll=0.3)
     findings: list[Finding] = []
     async with connected_by_key(options.url, keys.write) as client:
         people, draw = Population(options.known_users), Random(0)
@@ -47,7 +47,10 @@ async def run(options: argparse.Namespace, console: Console) -> bool:
                 findings.append(await _killed(load, compose, victim, patience))
             if options.pause_kafka:
                 console.print(f"{EVENT_LOG} stopped for {options.pause_kafka:g} s …")
-                findings.append(await _paused(load, compose, options.pause_kafka, patience))
+                findings.append(await _stopped(load, compose, options.pause_kafka, patience))
+            if options.freeze_kafka:
+                console.print(f"{EVENT_LOG} frozen for {options.freeze_kafka:g} s …")
+                findings.append(await _frozen(load, compose, options.freeze_kafka, patience))
     console.print(findings_table("Containers broken under load", findings))
 
     async def in_lake() -> Sequence[str]:
@@ -70,7 +73,7 @@ async def _killed(load: Load, compose: Compose, victim: str, patience: Patience)
     return await drill(load, victim, break_it, is_back, patience)
 
 
-async def _paused(load: Load, compose: Compose, seconds: float, patience: Patience) -> Finding:
+async def _stopped(load: Load, compose: Compose, seconds: float, patience: Patience) -> Finding:
     before = await asyncio.to_thread(compose.state, EVENT_LOG)
 
     async def break_it() -> None:
@@ -82,6 +85,20 @@ async def _paused(load: Load, compose: Compose, seconds: float, patience: Patien
         return await asyncio.to_thread(compose.restarted, before)
 
     return await drill(load, f"{EVENT_LOG}, {seconds:g} s", break_it, is_back, patience)
+
+
+async def _frozen(load: Load, compose: Compose, seconds: float, patience: Patience) -> Finding:
+    """Its process stands still: connections stay open, nobody answers, and what it holds in memory is kept."""
+
+    async def break_it() -> None:
+        await asyncio.to_thread(compose.run, "pause", EVENT_LOG)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(compose.run, "unpause", EVENT_LOG)
+
+    async def is_back() -> bool:
+        return (await asyncio.to_thread(compose.state, EVENT_LOG)).healthy
+
+    return await drill(load, f"{EVENT_LOG}, frozen {seconds:g} s", break_it, is_back, patience)
 
 
 def _event_ids(compose: Compose) -> list[str]:
@@ -100,6 +117,7 @@ def main() -> None:
     arguments.add_argument("--url", default="http://127.0.0.1:8000")
     arguments.add_argument("--compose", default="docker compose", help="how Compose is called, options included")
     arguments.add_argument("--pause-kafka", type=float, default=0.0, metavar="SECONDS", help="stop kafka this long too")
+    arguments.add_argument("--freeze-kafka", type=float, default=0.0, metavar="SECONDS", help="and let it stand still")
     arguments.add_argument("--known-users", type=int, default=6040, help="users 1 to N are known to the models")
     try:
         well = asyncio.run(run(arguments.parse_args(), Console()))

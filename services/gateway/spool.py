@@ -104,11 +104,16 @@ class Spool:
             await self._filled.wait()
             try:
                 await self._send_some()
-                pause = FIRST_PAUSE_SECONDS
             except (Unavailable, sqlite3.Error) as error:
                 log.warning("records still wait", records=self._waiting, reason=str(error))
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except Exception:
+                # A boundary: without this task nothing that waits would ever be sent.
+                log.exception("records still wait", records=self._waiting)
+            else:
+                pause = FIRST_PAUSE_SECONDS
+                continue
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _send_some(self) -> None:
         self._filled.clear()

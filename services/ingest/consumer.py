@@ -231,11 +231,13 @@ class Consumer:
         After a failure the log delivers again what was not committed.
         """
         quiet = time.monotonic() - self._committed_at < SIGN_OF_LIFE_SECONDS
-        if not self._positions or (quiet and self._positions == self._committed):
+        if quiet and self._positions == self._committed:
             return
-        offsets = {partition: OffsetAndMetadata(at, "", -1) for partition, at in self._positions.items()}
         self._committed_at = time.monotonic()
         try:
+            # Where nothing was read yet, what the log itself would go on with.
+            at = self._positions or {partition: self._log.position(partition, 1000) for partition in self._assigned}
+            offsets = {partition: OffsetAndMetadata(place or 0, "", -1) for partition, place in at.items()}
             self._log.commit(offsets, timeout_ms=5000)
             self._committed = dict(self._positions)
         except GroupIdNotFoundError:

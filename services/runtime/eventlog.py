@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
-from services.runtime.errors import Unavailable
+from services.runtime.errors import SettingsError, Unavailable
 from services.runtime.logs import REQUEST_ID, get_logger
 from services.runtime.settings import host_and_port
 from services.runtime.tracing import PRODUCER, Attributes, continued, traceparent
@@ -79,7 +79,11 @@ class EventLogProducer:
             contexts = _sending(records, spans)
             try:
                 await asyncio.wait_for(asyncio.to_thread(self._append, records, contexts, timeout), timeout + 0.5)
-            except (TimeoutError, KafkaError) as error:
+            except SettingsError:
+                raise
+            except Exception as error:
+                # Whatever the client raises, closed by another append or confused by a broker that moved: it did not
+                # take the records.
                 self._start_anew()
                 raise Unavailable(f"The event log at {self._url} did not take the records: {error!r}") from error
 
