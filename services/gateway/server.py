@@ -30,6 +30,8 @@ from services.runtime.tracing import close_tracing, configure_tracing
 
 NAME = "gateway"
 BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+"""Longer than callers leave a connection idle: closing first would meet a request that is under way."""
 
 log = get_logger("server")
 
@@ -123,6 +125,7 @@ def _server(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         )
     )
