@@ -1,12 +1,16 @@
-"""What tests of several packages share: a real Redis."""
+"""What tests of several packages share: a real Redis, and property tests that a busy machine does not fail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.runtime.stores import redis_server
+
+settings.register_profile("cascade", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cascade")
 
 
 @pytest.fixture(scope="session")
