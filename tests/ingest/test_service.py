@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
 from redis import Redis
 
 from services.features.packing import VIEWS_KEY, View
@@ -139,6 +141,27 @@ async def test_a_broker_that_comes_back_empty_is_read_from_its_beginning(
         send_once(url, *(event(1, item) for item in range(3, 8)))
         eventually(lambda: len(event_ids(settings)) == 7, "the events after the restart")
     brokers.close()
+
+
+async def test_a_broker_that_comes_back_empty_is_noticed_before_anything_was_read(
+    redis: Redis, settings: IngestSettings
+) -> None:
+    brokers = ExitStack()
+    url = brokers.enter_context(running_broker())
+    async with serving(SERVICE, settings.model_copy(update={"kafka_url": url, "session_seconds": 3.5})):
+        eventually(lambda: knows_group(url, settings.group), "a commit to the first broker")
+        brokers.close()
+        brokers.enter_context(running_broker(port=int(url.rsplit(":", 1)[1])))
+        eventually(lambda: knows_group(url, settings.group), "a commit to the second broker")
+        send_once(url, event(1, 1))
+        eventually(lambda: len(event_ids(settings)) == 1, "the event after the restart")
+    brokers.close()
+
+
+def knows_group(url: str, group: str) -> bool:
+    server = url.removeprefix("kafka://")
+    with closing(KafkaConsumer(bootstrap_servers=server, group_id=group, api_version=(2, 0))) as consumer:
+        return any(consumer.committed(TopicPartition("events", number)) is not None for number in range(4))
 
 
 def test_killed_at_random_moments_it_loses_nothing_and_doubles_nothing(
