@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from services.pb import common_pb2 as services_dot_pb_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bservices/pb/retrieval.proto\x12\x07\x63\x61scade\x1a\x18services/pb/common.proto\"y\n\x0fRetrieveRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\t\n\x01n\x18\x02 \x01(\r\x12\x0f\n\x07\x65xclude\x18\x03 \x03(\x06\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x14\n\x0c\x63ontext_item\x18\x05 \x01(\x06\"B\n\x11ScoreItemsRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\x0b\n\x03ids\x18\x02 \x03(\x06\"Q\n\x0eSimilarRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\x06\x12\t\n\x01n\x18\x02 \x01(\r\x12\x0f\n\x07\x65xclude\x18\x03 \x03(\x06\x12\x12\n\ncategories\x18\x04 \x03(\t\"\x96\x01\n\x0ePopularRequest\x12\t\n\x01n\x18\x01 \x01(\r\x12\x35\n\x07profile\x18\x02 \x03(\x0b\x32$.cascade.PopularRequest.ProfileEntry\x12\x12\n\ncategories\x18\x03 \x03(\t\x1a.\n\x0cProfileEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\".\n\rLatestRequest\x12\t\n\x01n\x18\x01 \x01(\r\x12\x12\n\ncategories\x18\x02 \x03(\t\"c\n\x0cSourceReport\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08proposed\x18\x02 \x01(\r\x12\x0c\n\x04kept\x18\x03 \x01(\r\x12\x14\n\x0cmilliseconds\x18\x04 \x01(\x02\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\xad\x02\n\x10RetrieveResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x06\x12\x1f\n\x06scores\x18\x02 \x01(\x0b\x32\x0f.cascade.Matrix\x12\x13\n\x0bproposed_by\x18\x03 \x03(\r\x12\x0f\n\x07\x62\x65\x63\x61use\x18\x04 \x03(\x06\x12&\n\x07reports\x18\x05 \x03(\x0b\x32\x15.cascade.SourceReport\x12!\n\x07removed\x18\x06 \x03(\x0b\x32\x10.cascade.Removed\x12\x44\n\x0emodel_versions\x18\x07 \x03(\x0b\x32,.cascade.RetrieveResponse.ModelVersionsEntry\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x93\x03\n\tRetrieval\x12?\n\x08Retrieve\x12\x18.cascade.RetrieveRequest\x1a\x19.cascade.RetrieveResponse\x12\x43\n\nScoreItems\x12\x1a.cascade.ScoreItemsRequest\x1a\x19.cascade.RetrieveResponse\x12=\n\x07Similar\x12\x17.cascade.SimilarRequest\x1a\x19.cascade.RetrieveResponse\x12=\n\x07Popular\x12\x17.cascade.PopularRequest\x1a\x19.cascade.RetrieveResponse\x12;\n\x06Latest\x12\x16.cascade.LatestRequest\x1a\x19.cascade.RetrieveResponse\x12\x45\n\nListModels\x12\x1a.cascade.ListModelsRequest\x1a\x1b.cascade.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bservices/pb/retrieval.proto\x12\x07\x63\x61scade\x1a\x18services/pb/common.proto\"\x88\x01\n\x0fRetrieveRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\t\n\x01n\x18\x02 \x01(\r\x12\x0f\n\x07\x65xclude\x18\x03 \x03(\x06\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x14\n\x0c\x63ontext_item\x18\x05 \x01(\x06\x12\r\n\x05model\x18\x06 \x01(\t\"Q\n\x11ScoreItemsRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\x0b\n\x03ids\x18\x02 \x03(\x06\x12\r\n\x05model\x18\x03 \x01(\t\"Q\n\x0eSimilarRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\x06\x12\t\n\x01n\x18\x02 \x01(\r\x12\x0f\n\x07\x65xclude\x18\x03 \x03(\x06\x12\x12\n\ncategories\x18\x04 \x03(\t\"\x96\x01\n\x0ePopularRequest\x12\t\n\x01n\x18\x01 \x01(\r\x12\x35\n\x07profile\x18\x02 \x03(\x0b\x32$.cascade.PopularRequest.ProfileEntry\x12\x12\n\ncategories\x18\x03 \x03(\t\x1a.\n\x0cProfileEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\".\n\rLatestRequest\x12\t\n\x01n\x18\x01 \x01(\r\x12\x12\n\ncategories\x18\x02 \x03(\t\"c\n\x0cSourceReport\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08proposed\x18\x02 \x01(\r\x12\x0c\n\x04kept\x18\x03 \x01(\r\x12\x14\n\x0cmilliseconds\x18\x04 \x01(\x02\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\xad\x02\n\x10RetrieveResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x06\x12\x1f\n\x06scores\x18\x02 \x01(\x0b\x32\x0f.cascade.Matrix\x12\x13\n\x0bproposed_by\x18\x03 \x03(\r\x12\x0f\n\x07\x62\x65\x63\x61use\x18\x04 \x03(\x06\x12&\n\x07reports\x18\x05 \x03(\x0b\x32\x15.cascade.SourceReport\x12!\n\x07removed\x18\x06 \x03(\x0b\x32\x10.cascade.Removed\x12\x44\n\x0emodel_versions\x18\x07 \x03(\x0b\x32,.cascade.RetrieveResponse.ModelVersionsEntry\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x93\x03\n\tRetrieval\x12?\n\x08Retrieve\x12\x18.cascade.RetrieveRequest\x1a\x19.cascade.RetrieveResponse\x12\x43\n\nScoreItems\x12\x1a.cascade.ScoreItemsRequest\x1a\x19.cascade.RetrieveResponse\x12=\n\x07Similar\x12\x17.cascade.SimilarRequest\x1a\x19.cascade.RetrieveResponse\x12=\n\x07Popular\x12\x17.cascade.PopularRequest\x1a\x19.cascade.RetrieveResponse\x12;\n\x06Latest\x12\x16.cascade.LatestRequest\x1a\x19.cascade.RetrieveResponse\x12\x45\n\nListModels\x12\x1a.cascade.ListModelsRequest\x1a\x1b.cascade.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POPULARREQUEST_PROFILEENTRY']._serialized_options = b'8\001'
   _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._loaded_options = None
   _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_RETRIEVEREQUEST']._serialized_start=66
-  _globals['_RETRIEVEREQUEST']._serialized_end=187
-  _globals['_SCOREITEMSREQUEST']._serialized_start=189
-  _globals['_SCOREITEMSREQUEST']._serialized_end=255
-  _globals['_SIMILARREQUEST']._serialized_start=257
-  _globals['_SIMILARREQUEST']._serialized_end=338
-  _globals['_POPULARREQUEST']._serialized_start=341
-  _globals['_POPULARREQUEST']._serialized_end=491
-  _globals['_POPULARREQUEST_PROFILEENTRY']._serialized_start=445
-  _globals['_POPULARREQUEST_PROFILEENTRY']._serialized_end=491
-  _globals['_LATESTREQUEST']._serialized_start=493
-  _globals['_LATESTREQUEST']._serialized_end=539
-  _globals['_SOURCEREPORT']._serialized_start=541
-  _globals['_SOURCEREPORT']._serialized_end=640
-  _globals['_RETRIEVERESPONSE']._serialized_start=643
-  _globals['_RETRIEVERESPONSE']._serialized_end=944
-  _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._serialized_start=892
-  _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._serialized_end=944
-  _globals['_RETRIEVAL']._serialized_start=947
-  _globals['_RETRIEVAL']._serialized_end=1350
+  _globals['_RETRIEVEREQUEST']._serialized_start=67
+  _globals['_RETRIEVEREQUEST']._serialized_end=203
+  _globals['_SCOREITEMSREQUEST']._serialized_start=205
+  _globals['_SCOREITEMSREQUEST']._serialized_end=286
+  _globals['_SIMILARREQUEST']._serialized_start=288
+  _globals['_SIMILARREQUEST']._serialized_end=369
+  _globals['_POPULARREQUEST']._serialized_start=372
+  _globals['_POPULARREQUEST']._serialized_end=522
+  _globals['_POPULARREQUEST_PROFILEENTRY']._serialized_start=476
+  _globals['_POPULARREQUEST_PROFILEENTRY']._serialized_end=522
+  _globals['_LATESTREQUEST']._serialized_start=524
+  _globals['_LATESTREQUEST']._serialized_end=570
+  _globals['_SOURCEREPORT']._serialized_start=572
+  _globals['_SOURCEREPORT']._serialized_end=671
+  _globals['_RETRIEVERESPONSE']._serialized_start=674
+  _globals['_RETRIEVERESPONSE']._serialized_end=975
+  _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._serialized_start=923
+  _globals['_RETRIEVERESPONSE_MODELVERSIONSENTRY']._serialized_end=975
+  _globals['_RETRIEVAL']._serialized_start=978
+  _globals['_RETRIEVAL']._serialized_end=1381
 # @@protoc_insertion_point(module_scope)

@@ -28,10 +28,13 @@ class RetrieveRequest(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     CATEGORIES_FIELD_NUMBER: _builtins.int
     CONTEXT_ITEM_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """candidates wanted, 1..1000"""
     context_item: _builtins.int
     """the item being looked at, 0 when none; counts as the newest event"""
+    model: _builtins.str
+    """"" or "champion", or "challenger" """
     @_builtins.property
     def user(self) -> _common_pb2.UserState: ...
     @_builtins.property
@@ -50,10 +53,11 @@ class RetrieveRequest(_message.Message):
         exclude: _abc.Iterable[_builtins.int] | None = ...,
         categories: _abc.Iterable[_builtins.str] | None = ...,
         context_item: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "context_item", b"context_item", "exclude", b"exclude", "n", b"n", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "context_item", b"context_item", "exclude", b"exclude", "model", b"model", "n", b"n", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -65,6 +69,9 @@ class ScoreItemsRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """"" or "champion", or "challenger" """
     @_builtins.property
     def user(self) -> _common_pb2.UserState: ...
     @_builtins.property
@@ -74,10 +81,11 @@ class ScoreItemsRequest(_message.Message):
         *,
         user: _common_pb2.UserState | None = ...,
         ids: _abc.Iterable[_builtins.int] | None = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "model", b"model", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

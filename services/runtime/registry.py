@@ -14,7 +14,8 @@ import logging
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ SERVER_SECONDS = 5
 """How long an MLflow server may take to answer."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+PREVIOUS = "previous"
+"""The champion before this one: where a rollback leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class RegisteredVersion:
     aliases: tuple[str, ...]
     folder: Path
     manifest: Manifest
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What was said about it, for example `gate`: what the gate found."""
 
 
 class Registry:
@@ -57,15 +62,14 @@ class Registry:
         Readers say create=False: two that make the file at the same time spoil it. SettingsError without one.
         """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         data_dir = Path(data_dir).absolute()
         if not url and not create and not (data_dir / DATABASE).is_file():
             raise SettingsError(f"There is no model registry in {data_dir}. Train first: make train")
         client = _server(url) if url else _file(data_dir)
         return cls(client, data_dir / "artifacts")
 
-    def publish(self, name: str, folder: Path, alias: str | None = None) -> str:
-        """Copies a sealed artifact into the store, registers it, and returns its version."""
+    def publish(self, name: str, folder: Path, alias: str | None = None, tags: Mapping[str, str] | None = None) -> str:
+        """Copies a sealed artifact into the store, registers it with `tags`, and returns its version."""
         verify(folder)
         home = self._artifacts / name / uuid.uuid4().hex[:12]
         with writing(home) as draft:
@@ -73,9 +77,9 @@ class Registry:
         manifest = read_manifest(home)
         self._ensure_model(name)
         relative = str(home.relative_to(self._artifacts))
-        tags = {"folder": relative, "kind": manifest.kind}
+        described = {**(tags or {}), "folder": relative, "kind": manifest.kind}
         # Not a path: an MLflow server refuses paths, and the folder lies elsewhere for every process that mounts it.
-        registered = self._client.create_model_version(name, source=f"cascade-artifacts:///{relative}", tags=tags)
+        registered = self._client.create_model_version(name, source=f"cascade-artifacts:///{relative}", tags=described)
         version = str(registered.version)
         if alias is not None:
             self.set_alias(name, alias, version)
@@ -84,6 +88,32 @@ class Registry:
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Lets `alias` mean `version` from now on."""
         self._client.set_registered_model_alias(name, alias, version)
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Lets `alias` mean nothing; no error when it meant nothing before."""
+        if self.version_of(name, alias) is not None:
+            self._client.delete_registered_model_alias(name, alias)
+
+    def tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Says something about a version, for example what the gate found."""
+        self._client.set_model_version_tag(name, version, key, value)
+
+    def note(self, name: str, key: str, value: str) -> None:
+        """Keeps a value beside a model, of up to 5000 characters."""
+        self._ensure_model(name)
+        self._client.set_registered_model_tag(name, key, value)
+
+    def noted(self, name: str, key: str) -> str | None:
+        """What `note` kept; None when nothing was."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            value = self._client.get_registered_model(name).tags.get(key)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
+        return None if value is None else str(value)
 
     def resolve(self, name: str, alias_or_version: str = CHAMPION) -> RegisteredVersion:
         """A version, its files verified. NotFound when it does not exist."""
@@ -129,7 +159,9 @@ class Registry:
     def _registered(self, found: ModelVersion, manifest: Manifest) -> RegisteredVersion:
         aliases = self._client.get_registered_model(found.name).aliases
         mine = tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(found.version)))
-        return RegisteredVersion(found.name, str(found.version), mine, self._folder_of(found), manifest)
+        return RegisteredVersion(
+            found.name, str(found.version), mine, self._folder_of(found), manifest, dict(found.tags)
+        )
 
     def _ensure_model(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
