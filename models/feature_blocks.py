@@ -57,6 +57,12 @@ genre_affinity: cosine with the recent-weighted genre profile. genre_taste: mean
 their own mean, by the candidate's genres. gap: signed difference, candidate minus history.
 """
 
+POSITION_COLUMN = "log_position"
+"""log2 of the place an item was shown at: real where clicks are learned from, 0 (the top) wherever items are scored.
+
+What the place did is then explained by it, and not by the item.
+"""
+
 LAST_ITEMS = 3
 """Newest items that rankers embed one by one."""
 GENRE_SLOTS = 3

@@ -13,9 +13,13 @@ from typing import Any, Literal
 import lightgbm
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from models.rows import LabelledRows
+
+OnTree = Callable[[int, int], None]
+Offsets = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,20 @@ def fit_trees(
     held_out: LabelledRows,
     config: LambdaMartConfig,
     seed: int,
-    on_tree: Callable[[int, int], None] | None = None,
+    on_tree: OnTree | None = None,
+    offsets: Offsets | None = None,
 ) -> lightgbm.Booster:
-    """Trees up to the best iteration on `held_out`. `on_tree(done, planned)` is told of progress."""
+    """Trees up to the best iteration on `held_out`. `on_tree(done, planned)` is told of progress.
+
+    `offsets` are raw scores of the rows of `train` and of `held_out` that the trees start from and do not contain.
+    """
     grouped = config.objective == "lambdarank"
-    training = _dataset(train, grouped, None)
+    training = _dataset(train, grouped, None, offsets[0] if offsets else None)
     booster = lightgbm.train(
         _parameters(config, seed),
         training,
         num_boost_round=config.trees,
-        valid_sets=[_dataset(held_out, grouped, training)],
+        valid_sets=[_dataset(held_out, grouped, training, offsets[1] if offsets else None)],
         callbacks=[lightgbm.early_stopping(config.patience, verbose=False), *_progress(config.trees, on_tree)],
     )
     # Cut what early stopping rejected: the text form, the ONNX form and predict() then agree by construction.
@@ -92,18 +100,21 @@ def _parameters(config: LambdaMartConfig, seed: int) -> dict[str, Any]:
     }
 
 
-def _dataset(rows: LabelledRows, grouped: bool, reference: lightgbm.Dataset | None) -> lightgbm.Dataset:
+def _dataset(
+    rows: LabelledRows, grouped: bool, reference: lightgbm.Dataset | None, offsets: NDArray[np.float64] | None
+) -> lightgbm.Dataset:
     return lightgbm.Dataset(
         rows.features,
         rows.labels if grouped else (rows.labels > 0).astype(np.float32),
         weight=rows.weights,
         group=rows.group_sizes if grouped else None,
+        init_score=offsets,
         reference=reference,
         free_raw_data=True,
     )
 
 
-def _progress(planned: int, on_tree: Callable[[int, int], None] | None) -> list[Callable[[Any], None]]:
+def _progress(planned: int, on_tree: OnTree | None) -> list[Callable[[Any], None]]:
     return [] if on_tree is None else [lambda environment: on_tree(environment.iteration + 1, planned)]
 
 

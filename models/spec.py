@@ -23,6 +23,7 @@ from models.feature_blocks import (
     HISTORY_COLUMNS,
     ITEM_FEATURE_COLUMNS,
     LAST_ITEMS,
+    POSITION_COLUMN,
     RETRIEVAL_COLUMNS,
     context_block,
     genre_slots,
@@ -35,7 +36,7 @@ from models.items import ItemTable
 from models.normalizer import Normalizer
 from models.user import UserState
 
-__all__ = ["PROFILE_FIELDS", "RETRIEVAL_COLUMNS", "FeatureSpec"]
+__all__ = ["POSITION_COLUMN", "PROFILE_FIELDS", "RETRIEVAL_COLUMNS", "FeatureSpec"]
 
 PROFILE_FIELDS = ("gender", "age", "occupation")
 """Profile attributes that rankers embed."""
@@ -62,7 +63,7 @@ class FeatureSpec:
     def numeric_columns(self) -> tuple[str, ...]:
         """Names of the numeric columns, in order."""
         ranks = tuple(f"{name}_rank" for name in RETRIEVAL_COLUMNS)
-        return (*RETRIEVAL_COLUMNS, *ranks, *ITEM_FEATURE_COLUMNS, *CONTEXT_COLUMNS, *HISTORY_COLUMNS)
+        return (*RETRIEVAL_COLUMNS, *ranks, *ITEM_FEATURE_COLUMNS, *CONTEXT_COLUMNS, *HISTORY_COLUMNS, POSITION_COLUMN)
 
     @cached_property
     def cardinalities(self) -> dict[str, int]:
@@ -106,7 +107,7 @@ class FeatureSpec:
 
         `retrieval_scores` is (N, len(RETRIEVAL_COLUMNS)) or None when there are none. Unknown items keep their place:
         their item columns are NaN, the rest is filled. Ranks are taken within the N candidates, so the whole list must
-        come in one call.
+        come in one call. Nothing has a place yet: the column of the position says "at the top" of all of them.
         """
         candidates = items.rows_of(ids)
         history = items.rows_of(user.history)
@@ -116,7 +117,8 @@ class FeatureSpec:
         retrieval_block(numeric[:, :at], retrieval_scores)
         item_block(numeric[:, at : (at := at + len(ITEM_FEATURE_COLUMNS))], items, candidates, at_ms)
         numeric[:, at : (at := at + len(CONTEXT_COLUMNS))] = context_block(user, at_ms)
-        history_block(numeric[:, at:], user, items, candidates, history)
+        history_block(numeric[:, at:-1], user, items, candidates, history)
+        numeric[:, -1] = 0.0
         rows[:, len(self.numeric_columns) :] = self._categorical(user, items, ids, candidates)
         return rows
 

@@ -62,7 +62,7 @@ class ItemTower(nn.Module):
     def forward(self) -> Tensor:
         ids: Tensor = self.ids
         if self.training and self.dropout:
-            ids = ids * (torch.rand(ids.shape[0], 1) >= self.dropout)
+            ids = ids * (torch.rand(ids.shape[0], 1, device=ids.device) >= self.dropout)
         content: Tensor = self.content(self.tokens, self.offsets)
         return ids + content
 
@@ -123,7 +123,7 @@ class UserEncoder(nn.Module):
         Place t of the answer knows the user and the first t items.
         """
         if self.training and self.user_dropout:
-            user = user * (torch.rand(user.shape[0]) >= self.user_dropout)
+            user = user * (torch.rand(user.shape[0], device=user.device) >= self.user_dropout)
         taste = self.users(user)[:, None]
         states = torch.cat([taste + self.profile(profile).sum(dim=1, keepdim=True), history], dim=1)
         length = states.shape[1]

@@ -17,14 +17,26 @@ from services.gateway.gateway import Gateway, opened
 from services.gateway.middleware import Guarded, Limited, Observed
 from services.gateway.page import PageAccess
 from services.gateway.problems import add_handlers
-from services.gateway.routes import events, health, items, lists, models, page, recommendations, requests, users
+from services.gateway.routes import (
+    events,
+    health,
+    items,
+    lists,
+    models,
+    page,
+    recommendations,
+    requests,
+    rollout,
+    training,
+    users,
+)
 from services.gateway.schemas import Event
 from services.gateway.settings import GatewaySettings
 
 TITLE = "Cascade"
 VERSION = "1"
 DESCRIPTION = "What should this user see next? A multi-stage recommender's only public door."
-ROUTERS = (recommendations, lists, items, users, events, models, requests, health, page)
+ROUTERS = (recommendations, lists, items, users, events, models, rollout, training, requests, health, page)
 
 
 @asynccontextmanager

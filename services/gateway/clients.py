@@ -74,17 +74,23 @@ class Peers:
         exclude: Iterable[int],
         categories: Iterable[str],
         context_item: int,
+        model: str,
         timeout: float,
     ) -> Candidates:
-        """Up to n candidates for a user, best first."""
+        """Up to n candidates for a user, best first; `model` is champion or challenger, NotFound when not loaded."""
         request = retrieval_pb2.RetrieveRequest(
-            user=user_to_proto(user), n=n, exclude=exclude, categories=categories, context_item=context_item
+            user=user_to_proto(user),
+            n=n,
+            exclude=exclude,
+            categories=categories,
+            context_item=context_item,
+            model=model,
         )
         return _candidates(await call(self._retrieval.Retrieve, request, timeout=timeout, peer="retrieval"))
 
-    async def listed(self, user: UserState, ids: NDArray[np.uint64], timeout: float) -> Candidates:
+    async def listed(self, user: UserState, ids: NDArray[np.uint64], model: str, timeout: float) -> Candidates:
         """The source scores of a given list, order and length kept."""
-        request = retrieval_pb2.ScoreItemsRequest(user=user_to_proto(user), ids=ids.tolist())
+        request = retrieval_pb2.ScoreItemsRequest(user=user_to_proto(user), ids=ids.tolist(), model=model)
         found = _candidates(await call(self._retrieval.ScoreItems, request, timeout=timeout, peer="retrieval"))
         if not np.array_equal(found.ids, ids):
             raise Unavailable("retrieval scored other items than it was asked to.")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.gateway.activity import LastKnownUsers, RecentActivity
+from services.gateway.arms import Arms
 from services.gateway.catalog import Catalog
 from services.gateway.clients import Peers
 from services.gateway.fallback import Fallbacks
@@ -18,10 +19,13 @@ from services.gateway.listings import Latest, Popular, Similar
 from services.gateway.people import People
 from services.gateway.pipeline import Pipeline
 from services.gateway.publisher import CatalogPublisher
+from services.gateway.rollouts import Rollouts
 from services.gateway.settings import GatewaySettings
+from services.gateway.shadow import Shadow
 from services.gateway.spool import Spool
 from services.gateway.stages import ListedScores, Ranking, Reranking, Retrieval, UserFeatures
 from services.gateway.traces import Traces
+from services.gateway.trainings import Trainings
 from services.runtime.eventlog import EventLog, EventLogProducer
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
@@ -46,6 +50,8 @@ class Gateway:
     publisher: CatalogPublisher
     people: People
     traces: Traces
+    rollouts: Rollouts
+    trainings: Trainings
 
     @property
     def patience(self) -> float:
@@ -65,9 +71,13 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             Peers.connect(settings) as peers,
             Spool.open(producer, settings.data_dir / SPOOL, settings.spool_bytes) as log,
             ImpressionLog.open(log, settings.impression_queue, timeout) as impressions,
+            Arms.following(settings.trainer_url, settings.challenger_share) as arms,
+            Shadow.open(settings.shadow_requests) as shadow,
+            Rollouts.connect(settings.trainer_url, settings.peer_ms / 1000) as rollouts,
+            Trainings.connect(settings.trainer_url, settings.peer_ms / 1000) as trainings,
         ):
             feed.on_change(lambda table: ITEMS.labels("gateway").set(len(table)))
-            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions)
+            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, rollouts, trainings)
     finally:
         await producer.close()
 
@@ -79,6 +89,10 @@ def _assembled(
     catalog: Catalog,
     peers: Peers,
     impressions: ImpressionLog,
+    arms: Arms,
+    shadow: Shadow,
+    rollouts: Rollouts,
+    trainings: Trainings,
 ) -> Gateway:
     timeout = settings.append_ms / 1000
     filters = Filters(catalog)
@@ -91,12 +105,14 @@ def _assembled(
         features=UserFeatures(settings.features_ms, peers, last_known, recent),
         retrieval=Retrieval(retrieval_ms, peers, fallbacks, settings.candidates),
         listed=ListedScores(retrieval_ms, peers),
-        ranking=Ranking(settings.ranking_ms, peers, settings.challenger_share, settings.shortlist),
+        ranking=Ranking(settings.ranking_ms, peers, settings.shortlist),
         reranking=Reranking(settings.reranking_ms, peers, settings.shortlist),
         filters=filters,
         catalog=catalog,
         traces=traces,
         impressions=impressions,
+        arms=arms,
+        shadow=shadow,
     )
     return Gateway(
         settings=settings,
@@ -111,4 +127,6 @@ def _assembled(
         publisher=publisher,
         people=People(peers, catalog, publisher, last_known, recent, settings.peer_ms / 1000),
         traces=traces,
+        rollouts=rollouts,
+        trainings=trainings,
     )

@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from services.gateway.arms import Arm
 from services.gateway.identifiers import new_recommendation_id
 from services.gateway.nouns import Ask
 from services.runtime.client import Budget
@@ -35,18 +36,23 @@ class Journey:
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""
     degraded: list[Degradation] = field(default_factory=list)
-    experiments: dict[str, str] = field(default_factory=dict)
-    """Variant by experiment."""
+    arm: Arm = field(default_factory=Arm)
+    """Whose models answer."""
 
     @classmethod
-    def start(cls, ask: Ask) -> Journey:
-        """The clock starts now."""
-        return cls(ask, Budget.of(ask.deadline_ms))
+    def start(cls, ask: Ask, arm: Arm | None = None) -> Journey:
+        """The clock starts now. Without an arm it is the champion's, and nothing is compared."""
+        return cls(ask, Budget.of(ask.deadline_ms), arm=arm or Arm())
 
     @property
     def recommendation_id(self) -> str:
         """As the answer, the impression and the trace spell it."""
         return str(self.identifier)
+
+    @property
+    def experiments(self) -> dict[str, str]:
+        """Variant by model that is tried."""
+        return self.arm.experiments
 
     @property
     def seed(self) -> int:

@@ -261,6 +261,28 @@ class ItemBody(Sent):
     """Since when it is in the catalog; now for a new item when left out."""
 
 
+class ItemLine(ItemBody):
+    """An item with its id, as a line of a bulk request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"item_id": "metropolis-2", "title": "Metropolis", "year": 1927}]}
+    )
+
+    item_id: ExternalId
+    """Which item is put."""
+
+
+class DeletionLine(Sent):
+    """A deletion, as a line of a bulk request."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item_id": "metropolis-2", "delete": True}]})
+
+    item_id: ExternalId
+    """Which item is deleted."""
+    delete: Literal[True]
+    """That it is."""
+
+
 class UserBody(Sent):
     """A user's profile."""
 
@@ -268,6 +290,24 @@ class UserBody(Sent):
 
     profile: Annotated[dict[Attribute, Label], Field(max_length=32)]
     """Categorical attributes: gender, age, occupation and what else there is."""
+
+
+class Promotion(Sent):
+    """Which version becomes the champion."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": "13"}, {}]})
+
+    version: Annotated[str, Field(pattern="^([0-9]{1,18})?$", examples=["13"])] = ""
+    """Its number; the challenger when left out."""
+
+
+class TrainingAsked(Sent):
+    """Which run to start."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "continuous"}]})
+
+    kind: Literal["continuous", "full"] = "continuous"
+    """continuous: from the champion and the newest examples; full: from the whole lake."""
 
 
 def person(user_id: str | None, anonymous_id: str | None) -> int:

@@ -30,6 +30,8 @@ class GatewaySettings(ServiceSettings):
     """Where the ranker listens."""
     reranker_url: str = "grpc://127.0.0.1:50054"
     """Where the re-ranker listens."""
+    trainer_url: str = "grpc://127.0.0.1:50055"
+    """Where the trainer listens, which says which models are tried on whom."""
     kafka_url: str = Field(
         "kafka://127.0.0.1:9092", validation_alias=AliasChoices("CASCADE_GATEWAY_KAFKA_URL", "CASCADE_KAFKA_URL")
     )
@@ -61,7 +63,9 @@ class GatewaySettings(ServiceSettings):
     shortlist: int = Field(100, ge=10, le=1000)
     """Best candidates by score that the re-ranker chooses from, and whose feature rows are logged; twice n if more."""
     challenger_share: float = Field(0.0, ge=0, le=1)
-    """Share of users whose candidates the ranker's challenger scores; by a stable hash of the user."""
+    """Share of users whose candidates the ranker's challenger scores while the trainer rolls nothing out."""
+    shadow_requests: int = Field(8, ge=0, le=1000)
+    """Answered requests for which challengers are asked at once while they are tried unseen; more are dropped."""
 
     page: Mode = "open"
     """The page at /. open: it reads and posts events without a key; key, for ports others reach: it asks; off: 404."""

@@ -17,10 +17,9 @@ from models.user import UserState
 from services.gateway.activity import LastKnownUsers, RecentActivity
 from services.gateway.clients import Peers
 from services.gateway.fallback import Fallbacks
-from services.gateway.identifiers import share_of
 from services.gateway.journey import LAST_KNOWN, Degradation, Journey
 from services.gateway.nouns import Candidates, Scores, Slate
-from services.runtime.errors import CascadeError, DeadlineExceeded, NotFound, Unavailable
+from services.runtime.errors import CascadeError, DeadlineExceeded, Unavailable
 from services.runtime.ids import to_int
 from services.runtime.logs import get_logger
 from services.runtime.metrics import FALLBACKS, STAGE_SECONDS
@@ -28,9 +27,6 @@ from services.runtime.tracing import part
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-
-EXPERIMENT = "ranker"
-CHAMPION, CHALLENGER = "champion", "challenger"
 
 log = get_logger("stages")
 
@@ -41,13 +37,14 @@ class Stage(ABC, Generic[Given, Made]):
     name: ClassVar[str]
 
     def __init__(self, cap_ms: float) -> None:
-        self._cap_ms = cap_ms
+        self.cap_ms = cap_ms
+        """Most that this step may take of the request's budget."""
 
     async def __call__(self, journey: Journey, given: Given) -> Made:
         started = time.perf_counter()
         with part(self.name) as span:
             try:
-                return await self.attempt(journey, given, journey.budget.timeout(self._cap_ms))
+                return await self.attempt(journey, given, journey.budget.timeout(self.cap_ms))
             except CascadeError as error:
                 made, fallback = self.instead(journey, given)
                 self.degrade(journey, error, fallback)
@@ -97,45 +94,61 @@ class UserFeatures(Stage[int, UserState]):
         return self._recent.applied(user), LAST_KNOWN
 
 
-class Retrieval(Stage[UserState, Candidates]):
-    """Candidates from every source, or the popular ones of the gateway's own table."""
+class FromRetrieval(Stage[UserState, Candidates]):
+    """Candidates that come from retrieval's champions or, for its share of users, from its challengers."""
 
     name = "retrieval"
+
+    async def attempt(self, journey: Journey, given: UserState, timeout: float) -> Candidates:
+        found = await journey.arm.ask(
+            self.name,
+            lambda model, seconds: self.asked(journey, given, model, seconds),
+            timeout,
+            lambda: journey.budget.timeout(self.cap_ms),
+        )
+        for report in found.reports:
+            if report.error:
+                journey.arm.suffered(self.name)
+                self.degrade(journey, Unavailable(f"{report.source}: {report.error}"), "the other sources")
+        return found
+
+    @abstractmethod
+    async def asked(self, journey: Journey, user: UserState, model: str, timeout: float) -> Candidates:
+        """The answer of `model`, champion or challenger, within `timeout` seconds."""
+
+
+class Retrieval(FromRetrieval):
+    """Candidates from every source, or the popular ones of the gateway's own table."""
 
     def __init__(self, cap_ms: float, peers: Peers, fallbacks: Fallbacks, candidates: int) -> None:
         super().__init__(cap_ms)
         self._peers, self._fallbacks, self._candidates = peers, fallbacks, candidates
 
-    async def attempt(self, journey: Journey, given: UserState, timeout: float) -> Candidates:
+    async def asked(self, journey: Journey, user: UserState, model: str, timeout: float) -> Candidates:
         ask = journey.ask
-        found = await self._peers.candidates(
-            given,
+        return await self._peers.candidates(
+            user,
             self._candidates,
             exclude=[*ask.exclude, *self._fallbacks.catalog.pending_deletions()],
             categories=ask.categories,
             context_item=to_int(ask.context_item) if ask.context_item else 0,
+            model=model,
             timeout=timeout,
         )
-        for report in found.reports:
-            if report.error:
-                self.degrade(journey, Unavailable(f"{report.source}: {report.error}"), "the other sources")
-        return found
 
     def instead(self, journey: Journey, given: UserState) -> tuple[Candidates, str]:
         return self._fallbacks.popular(journey.ask, given, self._candidates), "popular items"
 
 
-class ListedScores(Stage[UserState, Candidates]):
+class ListedScores(FromRetrieval):
     """The sources' scores for a list the caller brought, or the list alone."""
-
-    name = "retrieval"
 
     def __init__(self, cap_ms: float, peers: Peers) -> None:
         super().__init__(cap_ms)
         self._peers = peers
 
-    async def attempt(self, journey: Journey, given: UserState, timeout: float) -> Candidates:
-        return await self._peers.listed(given, self._ids(journey), timeout)
+    async def asked(self, journey: Journey, user: UserState, model: str, timeout: float) -> Candidates:
+        return await self._peers.listed(user, self._ids(journey), model, timeout)
 
     def instead(self, journey: Journey, given: UserState) -> tuple[Candidates, str]:
         return Candidates.of_ids(self._ids(journey)), "the list without source scores"
@@ -149,32 +162,31 @@ class Ranking(Stage[tuple[UserState, Candidates], Scores]):
 
     name = "ranking"
 
-    def __init__(self, cap_ms: float, peers: Peers, challenger_share: float, shortlist: int) -> None:
+    def __init__(self, cap_ms: float, peers: Peers, shortlist: int) -> None:
         super().__init__(cap_ms)
-        self._peers, self._share, self._shortlist = peers, challenger_share, shortlist
+        self._peers, self._shortlist = peers, shortlist
 
     async def attempt(self, journey: Journey, given: tuple[UserState, Candidates], timeout: float) -> Scores:
+        return await journey.arm.ask(
+            self.name,
+            lambda model, seconds: self.asked(journey, given, model, seconds),
+            timeout,
+            lambda: journey.budget.timeout(self.cap_ms),
+        )
+
+    async def asked(self, journey: Journey, given: tuple[UserState, Candidates], model: str, timeout: float) -> Scores:
+        """The answer of `model`, champion or challenger, within `timeout` seconds. Unavailable for useless scores."""
         user, found = given
-        variant = self._variant(user.user_id)
-        journey.experiments[EXPERIMENT] = variant
         if found.ids.size == 0:
             return Scores(np.empty(0, np.float32))
-        rows = shortlisted(journey, self._shortlist)
-        try:
-            return await self._peers.scores(user, found, variant, rows, timeout)
-        except NotFound:
-            if variant == CHAMPION:
-                raise
-        # No challenger is loaded: the experiment records what the user really gets.
-        journey.experiments[EXPERIMENT] = CHAMPION
-        return await self._peers.scores(user, found, CHAMPION, rows, journey.budget.timeout(self._cap_ms))
+        scores = await self._peers.scores(user, found, model, shortlisted(journey, self._shortlist), timeout)
+        if np.isnan(scores.values).all() or np.isinf(scores.values).any():
+            raise Unavailable(f"The ranker's {model} gave no scores that candidates can be ordered by.")
+        return scores
 
     def instead(self, journey: Journey, given: tuple[UserState, Candidates]) -> tuple[Scores, str]:
         count = given[1].ids.size
         return Scores((1 - np.arange(count) / max(count, 1)).astype(np.float32)), "retrieval order"
-
-    def _variant(self, user_id: int) -> str:
-        return CHALLENGER if user_id and share_of(EXPERIMENT, user_id) < self._share else CHAMPION
 
 
 class Reranking(Stage[tuple[Candidates, Scores], Slate]):

@@ -1,5 +1,4 @@
-from services.ingest.service import SERVICE
-from services.runtime.server import run
+from services.ingest.commands import main
 
 if __name__ == "__main__":
-    run(SERVICE)
+    main()

@@ -4,13 +4,14 @@
 
 The stream writer applies events as they come, the history builder in time order; both reach the same state. Counts
 and sums commute. A decayed count is kept as of the newest event and moved lazily, so a late event adds the weight
-it would have by then. The history is sorted by time and holds every item once, at its newest event.
+it would have by then. The history is sorted by time, and by item within a millisecond, and holds every item once, at
+its newest event. What was seen and hidden are sets: beyond their bounds those that arrived first fall out.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -126,21 +127,31 @@ class History:
     """Ratings; NaN where the event carried none."""
 
     def after(self, event: Event) -> History:
-        """The history with the event in its place by time; an item stands only at its newest event."""
+        """The history with the event in its place by time; an item stands only at its newest event.
+
+        Of two events of one item at one millisecond the one with the higher rating stays, any rating before none.
+        """
         if event.type not in HISTORY_TYPES:
             return self
-        rows = list(zip(self.items, self.times_ms, self.values, strict=True))
-        time_ms = event.ts_us // 1000
-        if event.item_id in self.items:
-            at = self.items.index(event.item_id)
-            if self.times_ms[at] > time_ms:
-                return self
-            del rows[at]
         rating = event.rating
-        row = (event.item_id, time_ms, math.nan if rating is None else rating)
-        rows.insert(bisect_right(rows, time_ms, key=lambda kept: kept[1]), row)
-        items, times, values = zip(*rows[-HISTORY_LENGTH:], strict=True)
-        return History(items, times, values)
+        time_ms, value = event.ts_us // 1000, math.nan if rating is None else rating
+        items, times, values = list(self.items), list(self.times_ms), list(self.values)
+        if event.item_id in items:
+            at = items.index(event.item_id)
+            if (times[at], _rank(values[at])) >= (time_ms, _rank(value)):
+                return self
+            del items[at], times[at], values[at]
+        start, end = bisect_left(times, time_ms), bisect_right(times, time_ms)
+        place = bisect_left(items, event.item_id, start, end)
+        items.insert(place, event.item_id)
+        times.insert(place, time_ms)
+        values.insert(place, value)
+        newest = slice(-HISTORY_LENGTH, None)
+        return History(tuple(items[newest]), tuple(times[newest]), tuple(values[newest]))
+
+
+def _rank(value: float) -> float:
+    return -1.0 if math.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ REMEMBERED = 20_000
 PATIENCE_SECONDS = 30.0
 """How long a reaction that came before its impression waits for it: two topics keep no order between them."""
 SLOTS = ("ranked", "fresh", "explore", "other")
-ARMS = frozenset({"champion", "challenger"})
-EXPERIMENT = "ranker"
+ARMS = ("challenger", "champion")
 UNKNOWN = "unknown"
 """What is told of a recommendation whose impression is not remembered: it stays out of every rate."""
 
@@ -110,7 +109,9 @@ def band(position: int) -> str:
 
 def _packed(impression: events_pb2.Impression) -> Slate:
     slots = bytes(SLOTS.index(slot) if slot in SLOTS else SLOTS.index("other") for slot in impression.slots)
-    arm = impression.experiments.get(EXPERIMENT, "none")
-    return Slate(
-        np.array(impression.item_ids, "<u8").tobytes(), slots, arm if arm in ARMS or arm == "none" else "other"
-    )
+    return Slate(np.array(impression.item_ids, "<u8").tobytes(), slots, _arm_of(set(impression.experiments.values())))
+
+
+def _arm_of(variants: set[str]) -> str:
+    """The arm of a slate from the variant of each model that made it: one challenger among them makes it theirs."""
+    return next((arm for arm in ARMS if arm in variants), "other" if variants else "none")

@@ -9,10 +9,8 @@ from pathlib import Path
 from redis import Redis
 
 from services.ingest.materialize import materialize
+from services.ingest.rebuild import FILLED, replay_catalog
 from services.runtime.stores import redis_server
-
-FILLED = "cascade:filled"
-"""Key in the online store that names the lake's snapshot it was filled from."""
 
 
 def fill_online_store(
@@ -38,5 +36,7 @@ def fill_online_store(
             data_dir, url, layouts,
             lambda view, done, total: progress(share[view] * 100 + 100 * done // max(total, 1), 100 * len(share)),
         )  # fmt: skip
+        # The files know the imported catalog only; a Redis that was lost took the puts and deletions since with it.
+        replay_catalog(data_dir / "lake", client)
         client.set(FILLED, snapshot)
     return True

@@ -17,14 +17,16 @@ from kafka.structs import OffsetAndMetadata
 from redis import RedisError
 
 from services.ingest.attribution import Attribution
+from services.ingest.compaction import Compaction
 from services.ingest.lake import Lake
+from services.ingest.letters import Letter, portions
 from services.ingest.online import OnlineWriter
 from services.ingest.records import Batch, read_batch
 from services.ingest.settings import IngestSettings
 from services.ingest.traced import BatchTraces
 from services.pb import events_pb2
 from services.runtime.errors import Unavailable
-from services.runtime.eventlog import DEAD_LETTERS, EventLogProducer, Record
+from services.runtime.eventlog import EventLogProducer
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
     CONSUMER_LAG,
@@ -66,12 +68,14 @@ class Consumer:
         open_log: Callable[[], Any],
         online: OnlineWriter,
         lake: Lake,
+        compaction: Compaction,
         dead_letters: EventLogProducer,
         settings: IngestSettings,
     ) -> None:
         self._open_log = open_log
         self._online = online
         self._lake = lake
+        self._compaction = compaction
         self._dead_letters = dead_letters
         self._settings = settings
         self._log: Any = None
@@ -112,7 +116,7 @@ class Consumer:
 
     def _step(self) -> bool:
         """One poll and what follows from it; False when the log had nothing new."""
-        if self._lake.rows >= self._settings.lake_rows and not self._flush():
+        if self._lake_is_full() and not self._flush():
             time.sleep(POLL_SECONDS)
             return True
         polled = self._poll()
@@ -127,6 +131,9 @@ class Consumer:
         elif not self._lake.rows:
             self._commit()
         return bool(polled)
+
+    def _lake_is_full(self) -> bool:
+        return self._lake.rows >= self._settings.lake_rows or self._lake.bytes >= self._settings.lake_bytes
 
     def _poll(self) -> dict[Any, list[Any]]:
         try:
@@ -199,13 +206,12 @@ class Consumer:
         for topic, records in behind.items():
             CONSUMER_LAG.labels(topic).set(records)
 
-    def _bury(self, letters: Sequence[events_pb2.DeadLetter]) -> None:
+    def _bury(self, letters: Sequence[Letter]) -> None:
         for letter in letters:
-            log.warning("dead letter", topic=letter.topic, offset=letter.offset, reason=letter.reason)
-        records = [
-            Record(DEAD_LETTERS, f"{letter.topic}/{letter.partition}", letter.SerializeToString()) for letter in letters
-        ]
-        asyncio.run(self._dead_letters.append(records, timeout=DEAD_LETTER_SECONDS))
+            message = letter.message
+            log.warning("dead letter", topic=message.topic, offset=message.offset, reason=message.reason)
+        for portion in portions([letter.record() for letter in letters]):
+            asyncio.run(self._dead_letters.append(portion, timeout=DEAD_LETTER_SECONDS))
 
     def _flush(self) -> bool:
         """Appends to the lake and commits; False when the lake cannot be written now, to be tried again."""
@@ -223,7 +229,19 @@ class Consumer:
             LAKE_FLUSH_SECONDS.observe((time.time_ns() - started_ns) / 1e9)
         self._traces.flushed(started_ns)
         self._commit()
+        if rows:
+            self._compact()
         return True
+
+    def _compact(self) -> None:
+        """Merges some of the small files, now that nothing waits for them; what fails is left for the next flush."""
+        try:
+            done = self._compaction.run(self._lake.written_to())
+        except OUTAGES as error:
+            log.warning("small files were not merged", reason=str(error))
+            return
+        if done.merges:
+            log.info("merged", sources=done.sources, deleted=done.deleted)
 
     def _commit(self) -> None:
         """Commits what both sinks hold, and now and then again: the answer tells whether the group still exists.

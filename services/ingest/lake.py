@@ -9,47 +9,25 @@ after the rename the newest files tell what the ledger does not know yet: `recov
 from __future__ import annotations
 
 import heapq
-import os
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from redis import Redis
 
+from services.ingest.files import files_of, level_of, new_name, remove_stale_drafts, write_file
+from services.ingest.kinds import KINDS, Kind
 from services.ingest.ledger import Ledger
 from services.ingest.records import Batch
-from services.ingest.tables import catalog_table, events_table, impressions_table
 
 NEWEST_FILES = 64
-"""Files of each kind that `recover` reads; one flush writes far fewer."""
-STALE_DRAFT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A folder of the lake."""
-
-    folder: str
-    key: str
-    """Column and message field of the idempotence key."""
-    table: Callable[[Sequence[Any]], pa.Table]
-
-    def ledger_keys(self, keys: Iterable[str]) -> list[str]:
-        return [f"{self.folder}:{key}" for key in keys]
-
-
-KINDS = (
-    Kind("events", "event_id", events_table),
-    Kind("impressions", "recommendation_id", impressions_table),
-    Kind("catalog", "change_id", catalog_table),
-)
+"""Files of each kind that `recover` reads; one flush writes far fewer. Merged files are left out: whoever merges marks
+their records first.
+"""
 
 
 class Lake:
@@ -63,11 +41,18 @@ class Lake:
         self._unmarked: list[str] = []
         """Ledger keys of records that are in a file while the ledger does not know it yet."""
         self._since: float | None = None
+        self._bytes = 0
+        self._written_to: set[Path] = set()
 
     @property
     def rows(self) -> int:
         """Records gathered and not yet in a file."""
         return sum(map(len, self._gathered.values()))
+
+    @property
+    def bytes(self) -> int:
+        """What was gathered since the last flush weighs, as it came from the log."""
+        return self._bytes
 
     def waited(self) -> float:
         """Seconds since the oldest gathered record came, 0 when there is none."""
@@ -79,7 +64,9 @@ class Lake:
         for kind, records in zip(KINDS, by_kind, strict=True):
             gathered = self._gathered[kind.folder]
             for record in records:
-                gathered.setdefault(getattr(record, kind.key), record)
+                if (key := getattr(record, kind.key)) not in gathered:
+                    gathered[key] = record
+                    self._bytes += record.ByteSize()
         if self.rows and self._since is None:
             self._since = time.monotonic()
 
@@ -87,20 +74,25 @@ class Lake:
         """Writes what was gathered and is not in the lake yet; returns the records written. Durable on return."""
         self._mark_written()
         written = sum(self._flush_kind(kind) for kind in KINDS)
-        self._since = None
+        self._since, self._bytes = None, 0
         return written
+
+    def written_to(self) -> list[Path]:
+        """The days that got files since this was last asked."""
+        days, self._written_to = sorted(self._written_to), set()
+        return days
 
     def recover(self) -> None:
         """Marks the records of the newest files, and removes drafts that a dead process left behind."""
         for kind in KINDS:
-            for path in heapq.nlargest(NEWEST_FILES, self._files(kind, ".parquet"), key=lambda path: path.name):
-                keys = pq.read_table(path, columns=[kind.key], partitioning=None)[kind.key].unique().to_pylist()
-                self._unmarked += kind.ledger_keys(keys)
+            folder = self._root / kind.folder
+            unmerged = (path for path in files_of(folder, ".parquet") if not level_of(path))
+            for path in heapq.nlargest(NEWEST_FILES, unmerged, key=lambda path: path.name):
+                with suppress(FileNotFoundError):  # merged by somebody else meanwhile, and so marked
+                    keys = pq.read_table(path, columns=[kind.key], partitioning=None)[kind.key].unique().to_pylist()
+                    self._unmarked += kind.ledger_keys(keys)
             self._mark_written()
-            for draft in self._files(kind, ".draft"):
-                with suppress(FileNotFoundError):
-                    if time.time() - draft.stat().st_mtime > STALE_DRAFT_SECONDS:
-                        draft.unlink()
+            remove_stale_drafts(folder)
 
     def _flush_kind(self, kind: Kind) -> int:
         gathered = self._gathered[kind.folder]
@@ -110,7 +102,9 @@ class Lake:
                 del gathered[key]
         written = len(gathered)
         for day, keys in _by_day(gathered).items():
-            _write_file(kind.table([gathered[key] for key in keys]), self._root / kind.folder / f"date={day}")
+            folder = self._root / kind.folder / f"date={day}"
+            write_file(kind.table([gathered[key] for key in keys]), folder / new_name())
+            self._written_to.add(folder)
             for key in keys:
                 del gathered[key]
             self._unmarked += kind.ledger_keys(keys)
@@ -121,12 +115,6 @@ class Lake:
         self._ledger.mark(self._redis, self._unmarked)
         self._unmarked.clear()
 
-    def _files(self, kind: Kind, suffix: str) -> Iterator[Path]:
-        for day in (self._root / kind.folder).glob("date=*"):
-            for entry in os.scandir(day):
-                if entry.name.endswith(suffix):
-                    yield Path(entry.path)
-
 
 def _by_day(records: Mapping[str, Any]) -> dict[str, list[str]]:
     """Keys of the records of each UTC day."""
@@ -135,30 +123,3 @@ def _by_day(records: Mapping[str, Any]) -> dict[str, list[str]]:
         day = datetime.fromtimestamp(record.ts_us // 1_000_000, UTC).date().isoformat()
         days.setdefault(day, []).append(key)
     return days
-
-
-def _write_file(table: pa.Table, folder: Path) -> None:
-    """One file whose name sorts by time, there whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{time.time_ns() // 1_000_000:013d}-{uuid.uuid4().hex[:12]}.parquet"
-    draft = folder / f".{name}.draft"
-    try:
-        with draft.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, folder / name)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,6 +19,9 @@ GENERATION_SECONDS = 7 * 86_400
 class Ledger:
     """Remembers 64-bit digests of keys; two keys of ten million share one with a chance of 1 in 200,000."""
 
+    PREFIX = "cascade:ledger:"
+    """What the Redis keys of every ledger begin with."""
+
     def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
         self._name = name
         self._clock = clock
@@ -45,7 +48,7 @@ class Ledger:
         return int(self._clock()) // GENERATION_SECONDS
 
     def _key(self, generation: int) -> str:
-        return f"cascade:ledger:{self._name}:{generation}"
+        return f"{self.PREFIX}{self._name}:{generation}"
 
 
 def _digest(key: str) -> bytes:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
-from redis import Redis
+from numpy.typing import NDArray
+from redis import Redis, WatchError
 
 from services.features.packing import View, pack
 from services.features.rewrite import rewrite
-from services.features.rows import Rows
+from services.features.rows import Rows, unpack
+from services.ingest.deleted import deletions
 
 BATCH = 5000
 """Entities per round trip."""
@@ -30,7 +32,8 @@ def materialize(
 ) -> dict[str, int]:
     """Writes the latest row of each entity of each view from offline/<view>.parquet; returns entities by view.
 
-    A row that the stream wrote later than the offline one stays. Safe to repeat and to run beside the stream writer.
+    A row that the stream wrote later than the offline one stays, and what was deleted stays deleted. Safe to repeat and
+    to run beside the stream writer.
     """
     written = {}
     with closing(Redis.from_url(redis_url)) as client:
@@ -50,6 +53,7 @@ def latest_rows(path: Path, view: View) -> pl.DataFrame:
 
 
 def _write(client: Redis, view: View, rows: pl.DataFrame) -> None:
+    rows = _not_deleted(client, view, rows)
     ids = rows[view.key].to_numpy().astype(np.uint64)
     times = rows["event_timestamp"].to_physical().to_numpy()
     blobs = pack(view, ids, {name: _column(rows[name]) for name in view.fields}, times)
@@ -59,6 +63,36 @@ def _write(client: Redis, view: View, rows: pl.DataFrame) -> None:
         return {key: blob for (key, blob), stay in zip(blobs.items(), stays, strict=True) if not stay}
 
     rewrite(client, view, ids, not_newer)
+    _take_back(client, view, ids, times)
+
+
+def _not_deleted(client: Redis, view: View, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of entities that were not deleted since; the stream may know of deletions that the files do not."""
+    deleted = deletions(client, view.key, rows[view.key].to_list())
+    if not deleted:
+        return rows
+    since = pl.col(view.key).replace_strict(deleted, default=-1, return_dtype=pl.Int64)
+    return rows.filter(pl.col("event_timestamp").to_physical() > since)
+
+
+def _take_back(client: Redis, view: View, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> None:
+    """Removes rows whose entity was deleted while they were written, unless the stream wrote a newer one since."""
+    deleted = deletions(client, view.key, ids.tolist())
+    for number, time in zip(ids.tolist(), times.tolist(), strict=True):
+        if time > deleted.get(number, -1):
+            continue
+        key = view.keys(np.array([number], np.uint64))[0]
+        with client.pipeline() as pipe:
+            pipe.watch(key)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+            stored = unpack(view, np.array([number], np.uint64), [cast(bytes | None, pipe.get(key))])
+            if stored.event_times_us()[0] != time:
+                continue
+            pipe.multi()
+            pipe.delete(key)
+            if view.indexed:
+                pipe.srem(view.index, number)
+            with suppress(WatchError):
+                pipe.execute()
 
 
 def _column(values: pl.Series) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +13,10 @@ from services.features.packing import VIEWS_KEY, View, pack
 from services.features.rows import Rows, unpack
 from services.ingest import activity
 from services.ingest.activity import ItemActivity, UserActivity
+from services.ingest.deleted import deleted_key, deletions, mark_deleted
 from services.ingest.ledger import Ledger
 from services.ingest.profiles import profile_writes, undated_items
-from services.ingest.states import item_columns, item_states, user_columns, user_states
+from services.ingest.states import Columns, item_columns, item_states, user_columns, user_states
 from services.pb import events_pb2
 from services.runtime.errors import Unavailable
 
@@ -48,13 +49,16 @@ class OnlineWriter:
         self._ledger = Ledger("features")
 
     def write(
-        self, events: Sequence[events_pb2.Event], changes: Sequence[events_pb2.CatalogChange]
+        self, events: Sequence[events_pb2.Event], changes: Sequence[events_pb2.CatalogChange], once: bool = True
     ) -> list[events_pb2.Event]:
-        """Applies what was not applied before, all of it or nothing; returns the events that were new."""
+        """Applies what was not applied before, all of it or nothing; returns the events that were new.
+
+        `once=False` is for history that the log never delivers: it is applied as it comes, and not remembered.
+        """
         for _ in range(ATTEMPTS):
             with self._redis.pipeline() as transaction:
                 try:
-                    return self._attempt(transaction, events, changes)
+                    return self._attempt(transaction, events, changes, once)
                 except WatchError:
                     continue
         raise Unavailable(f"Other writers touched the same entities {ATTEMPTS} times; run one ingest per partition.")
@@ -64,22 +68,25 @@ class OnlineWriter:
         transaction: Any,
         events: Sequence[events_pb2.Event],
         changes: Sequence[events_pb2.CatalogChange],
+        once: bool,
     ) -> list[events_pb2.Event]:
         users, items = _ids(event.user_id for event in events), _ids(event.item_id for event in events)
         keys = [key for name in USER_VIEWS for key in self._views[name].keys(users)]
         keys += self._views["item_activity"].keys(items)
         if keys:
             # Watched before the ledger is asked: whoever applies one of these events also writes one of these keys.
-            transaction.watch(*keys)
-        new_events = self._new(events, "event:", "event_id")
-        new_changes = self._new(changes, "change:", "change_id")
+            transaction.watch(*keys, *map(deleted_key, ("user_id", "item_id")))
+        new_events = self._new(events, "event:", "event_id") if once else list(events)
+        new_changes = self._new(changes, "change:", "change_id") if once else list(changes)
         if not new_events and not new_changes:
             return []
         transaction.multi()
-        self._queue_activity(transaction, new_events)
-        self._queue_profiles(transaction, new_changes)
-        self._ledger.mark(transaction, [f"event:{event.event_id}" for event in new_events])
-        self._ledger.mark(transaction, [f"change:{change.change_id}" for change in new_changes])
+        # A deletion comes first: of the events beside it, it forgets those before it and no other.
+        gone = self._queue_profiles(transaction, new_changes)
+        self._queue_activity(transaction, new_events, gone)
+        if once:
+            self._ledger.mark(transaction, [f"event:{event.event_id}" for event in new_events])
+            self._ledger.mark(transaction, [f"change:{change.change_id}" for change in new_changes])
         transaction.execute()
         return new_events
 
@@ -91,34 +98,58 @@ class OnlineWriter:
         unknown = self._ledger.unknown(self._redis, list(once))
         return [record for record, new in zip(once.values(), unknown, strict=True) if new]
 
-    def _queue_activity(self, transaction: Any, events: Sequence[events_pb2.Event]) -> None:
+    def _queue_activity(
+        self, transaction: Any, events: Sequence[events_pb2.Event], gone: Mapping[str, Mapping[int, int]]
+    ) -> None:
         if not events:
             return
         users, items = _ids(event.user_id for event in events), _ids(event.item_id for event in events)
         user_by_id = dict(zip(users.tolist(), user_states(self._read(USER_VIEWS, users)), strict=True))
         item_rows = self._read(("item_activity",), items)["item_activity"]
         item_by_id = dict(zip(items.tolist(), item_states(item_rows), strict=True))
-        _fold(events, user_by_id, item_by_id)
-        user_times = np.array([user.updated_us for user in user_by_id.values()], np.int64)
-        item_times = np.array([item.updated_us for item in item_by_id.values()], np.int64)
-        for name, columns in user_columns(list(user_by_id.values())).items():
-            transaction.mset(pack(self._views[name], users, columns, user_times))
-        for name, columns in item_columns(list(item_by_id.values())).items():
-            transaction.mset(pack(self._views[name], items, columns, item_times))
+        user_by_id |= {number: UserActivity() for number in gone.get("user_id", ()) if number in user_by_id}
+        item_by_id |= {number: ItemActivity() for number in gone.get("item_id", ()) if number in item_by_id}
+        _fold(events, user_by_id, self._deleted("user_id", user_by_id, gone), lambda event: event.user_id)
+        _fold(events, item_by_id, self._deleted("item_id", item_by_id, gone), lambda event: event.item_id)
+        self._queue_rows(transaction, user_by_id, user_columns)
+        self._queue_rows(transaction, item_by_id, item_columns)
 
-    def _queue_profiles(self, transaction: Any, changes: Sequence[events_pb2.CatalogChange]) -> None:
-        if not changes:
+    def _deleted(self, key: str, ids: Iterable[int], gone: Mapping[str, Mapping[int, int]]) -> dict[int, int]:
+        return {**deletions(self._redis, key, ids), **gone.get(key, {})}
+
+    def _queue_rows(
+        self,
+        transaction: Any,
+        states: Mapping[int, activity.State],
+        columns_of: Callable[[Sequence[activity.State]], Mapping[str, Columns]],
+    ) -> None:
+        # An entity whose every event came before its deletion has no row.
+        known = {number: state for number, state in states.items() if state.updated_us}
+        if not known:
             return
+        ids, times = _ids(known), np.array([state.updated_us for state in known.values()], np.int64)
+        for name, columns in columns_of(list(known.values())).items():
+            transaction.mset(pack(self._views[name], ids, columns, times))
+
+    def _queue_profiles(
+        self, transaction: Any, changes: Sequence[events_pb2.CatalogChange]
+    ) -> Mapping[str, Mapping[int, int]]:
+        """Returns what is deleted: join key -> entity -> when."""
+        if not changes:
+            return {}
         writes = profile_writes(changes, self._views, self._created_days(undated_items(changes)))
         index = self._views["item_profile"].index
-        if writes.blobs:
-            transaction.mset(writes.blobs)
         if writes.deleted_keys:
             transaction.delete(*writes.deleted_keys)
+        if writes.blobs:
+            transaction.mset(writes.blobs)
         if writes.listed:
             transaction.sadd(index, *writes.listed)
         if writes.unlisted:
             transaction.srem(index, *writes.unlisted)
+        for key, times_us in writes.deleted_us.items():
+            mark_deleted(transaction, key, times_us)
+        return writes.deleted_us
 
     def _created_days(self, items: Sequence[int]) -> dict[int, float]:
         rows = self._read(("item_profile",), np.array(items, np.uint64))["item_profile"]
@@ -134,12 +165,20 @@ class OnlineWriter:
         }
 
 
-def _fold(events: Sequence[events_pb2.Event], users: dict[int, UserActivity], items: dict[int, ItemActivity]) -> None:
+def _fold(
+    events: Sequence[events_pb2.Event],
+    states: dict[int, activity.State],
+    deleted_us: Mapping[int, int],
+    entity: Callable[[events_pb2.Event], int],
+) -> None:
+    """Applies each event to its entity's state, unless the entity was deleted after it."""
     for message in events:
+        number = entity(message)
+        if message.ts_us <= deleted_us.get(number, 0):
+            continue
         value = message.value if message.HasField("value") else None
         event = activity.Event(message.type, message.user_id, message.item_id, message.ts_us, value)
-        users[event.user_id] = activity.apply(users[event.user_id], event)
-        items[event.item_id] = activity.apply(items[event.item_id], event)
+        states[number] = activity.apply(states[number], event)
 
 
 def _ids(numbers: Iterable[int]) -> NDArray[np.uint64]:

@@ -20,7 +20,7 @@ ITEM_VIEWS = ("item_profile", "item_activity")
 
 @dataclass(slots=True)
 class ProfileWrites:
-    """What to do in Redis, in any order: the sets are disjoint."""
+    """What to do in Redis, deletions first."""
 
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     """Redis key -> row."""
@@ -29,6 +29,8 @@ class ProfileWrites:
     """Items that are in the catalog from now on."""
     unlisted: list[int] = field(default_factory=list)
     """Items that no longer are."""
+    deleted_us: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Join key -> entities whose past is forgotten, and up to when, microseconds since 1970."""
 
 
 def profile_writes(
@@ -39,17 +41,18 @@ def profile_writes(
     `created_days` tells when known items were created (days since 1970): a put that does not say keeps that.
     """
     writes = ProfileWrites()
+    writes.deleted_us = {f"{kind}_id": _deletions(changes, kind) for kind in ("item", "user")}
     items, users = _latest(changes, "item"), _latest(changes, "user")
     put_items = {number: change for number, change in items.items() if change.HasField("put_item")}
     put_users = {number: change for number, change in users.items() if change.HasField("put_user")}
-    writes.blobs |= _item_rows(put_items, views["item_profile"], created_days)
+    writes.blobs |= _item_rows(put_items, views["item_profile"], _creations(changes, created_days))
     writes.blobs |= _user_rows(put_users, views["user_profile"])
     writes.listed = list(put_items)
     writes.unlisted = [number for number in items if number not in put_items]
-    gone_users = [number for number in users if number not in put_users]
-    for names, gone in ((ITEM_VIEWS, writes.unlisted), (USER_VIEWS, gone_users)):
+    for names, key in ((ITEM_VIEWS, "item_id"), (USER_VIEWS, "user_id")):
         for name in names:
-            writes.deleted_keys += views[name].keys(np.array(gone, np.uint64))
+            # Of what is put again in the same batch too: the put writes its profile after this.
+            writes.deleted_keys += views[name].keys(np.array(list(writes.deleted_us[key]), np.uint64))
     return writes
 
 
@@ -70,22 +73,41 @@ def _latest(changes: Sequence[events_pb2.CatalogChange], kind: str) -> dict[int,
     return latest
 
 
+def _deletions(changes: Sequence[events_pb2.CatalogChange], kind: str) -> dict[int, int]:
+    times: dict[int, int] = {}
+    for change in changes:
+        if change.HasField(f"delete_{kind}"):  # type: ignore[arg-type]  # the stub wants a literal
+            number = getattr(change, f"delete_{kind}")
+            times[number] = max(change.ts_us, times.get(number, 0))
+    return times
+
+
+def _creations(changes: Sequence[events_pb2.CatalogChange], created_days: Mapping[int, float]) -> dict[int, float]:
+    """When each item put was created: as the put says, else as before, else at the put; a deletion begins anew."""
+    created = dict(created_days)
+    for change in changes:
+        if change.HasField("delete_item"):
+            created.pop(change.delete_item, None)
+        elif change.HasField("put_item"):
+            item = change.put_item
+            if item.created_us:
+                created[item.id] = item.created_us / DAY_US
+            created.setdefault(item.id, change.ts_us / DAY_US)
+    return created
+
+
 def _item_rows(
     changes: Mapping[int, events_pb2.CatalogChange], view: View, created_days: Mapping[int, float]
 ) -> dict[bytes, bytes]:
     items = [change.put_item for change in changes.values()]
     times = [change.ts_us for change in changes.values()]
-    created = [
-        item.created_us / DAY_US if item.created_us else created_days.get(item.id, time / DAY_US)
-        for item, time in zip(items, times, strict=True)
-    ]
     columns: dict[str, Sequence[Any]] = {
         "external_id": [item.item_id or str(item.id) for item in items],
         "title": [item.title for item in items],
         "year": [item.year if item.HasField("year") else None for item in items],
         "genres": [tuple(item.genres) for item in items],
         "creators": [tuple(item.creators) for item in items],
-        "created_days": created,
+        "created_days": [created_days[item.id] for item in items],
     }
     return pack(view, np.array(list(changes), np.uint64), columns, np.array(times, np.int64))
 

@@ -10,8 +10,10 @@ from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from services.ingest.letters import Letter
+from services.ingest.versions import current
 from services.pb import events_pb2
-from services.runtime.eventlog import CATALOG, EVENTS, IMPRESSIONS, SCHEMA_VERSION
+from services.runtime.eventlog import CATALOG, EVENTS, IMPRESSIONS
 
 EVENT_TYPES = frozenset({"click", "watch", "like", "dislike", "hide", "follow", "purchase"})
 MAX_ID_LENGTH = 256
@@ -45,7 +47,7 @@ class Batch:
     events: list[events_pb2.Event] = field(default_factory=list)
     impressions: list[events_pb2.Impression] = field(default_factory=list)
     changes: list[events_pb2.CatalogChange] = field(default_factory=list)
-    rejected: list[events_pb2.DeadLetter] = field(default_factory=list)
+    rejected: list[Letter] = field(default_factory=list)
 
 
 def read_batch(records: Iterable[LogRecord], now_us: int | None = None) -> Batch:
@@ -56,7 +58,7 @@ def read_batch(records: Iterable[LogRecord], now_us: int | None = None) -> Batch
         try:
             message = read(record.topic, record.headers, record.value, now)
         except Malformed as error:
-            batch.rejected.append(_dead_letter(record, str(error), now))
+            batch.rejected.append(Letter(_dead_letter(record, str(error), now), record.headers))
             continue
         if isinstance(message, events_pb2.Event):
             batch.events.append(message)
@@ -71,9 +73,10 @@ def read(
     topic: str, headers: Sequence[tuple[str, bytes]], value: bytes | None, now_us: int
 ) -> events_pb2.Event | events_pb2.Impression | events_pb2.CatalogChange:
     """The message behind a record; Malformed says what is wrong with it."""
-    versions = [content for name, content in headers if name == "schema"]
-    if versions != [SCHEMA_VERSION]:
-        raise Malformed(f"The header schema must be {SCHEMA_VERSION.decode()}, not {versions!r}.")
+    try:
+        value = current(topic, headers, value or b"")
+    except ValueError as error:
+        raise Malformed(str(error)) from error
     if topic == EVENTS:
         return _checked(events_pb2.Event(), value, now_us, _check_event)
     if topic == IMPRESSIONS:
@@ -83,9 +86,9 @@ def read(
     raise Malformed(f"Nothing is known of the topic {topic}.")
 
 
-def _checked(message: M, value: bytes | None, now_us: int, check: Callable[[M, int], None]) -> M:
+def _checked(message: M, value: bytes, now_us: int, check: Callable[[M, int], None]) -> M:
     try:
-        message.ParseFromString(value or b"")
+        message.ParseFromString(value)
     except (DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The value is not a {message.DESCRIPTOR.name} ({error}).") from error
     check(message, now_us)

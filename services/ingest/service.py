@@ -13,6 +13,7 @@ from redis.retry import Retry
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.features.packing import View
+from services.ingest.compaction import Compaction
 from services.ingest.consumer import Consumer
 from services.ingest.lake import Lake
 from services.ingest.online import OnlineWriter, load_views
@@ -32,11 +33,12 @@ async def build(settings: IngestSettings) -> AsyncIterator[Door]:
         retry=Retry(NoBackoff(), 1),
     )  # fmt: skip
     views = await _views(redis, settings.start_seconds)
-    dead_letters = EventLogProducer(settings.kafka_url)
+    dead_letters, lake = EventLogProducer(settings.kafka_url), settings.data_dir / "lake"
     consumer = Consumer(
         lambda: _open_log(settings),
         OnlineWriter(redis, views),
-        Lake(settings.data_dir / "lake", redis),
+        Lake(lake, redis),
+        Compaction(lake, redis, settings.compact_files),
         dead_letters,
         settings,
     )

@@ -36,3 +36,7 @@ class IngestSettings(ServiceSettings):
     """How long records are gathered before they become a file of the lake and their offsets are committed."""
     lake_rows: int = Field(20_000, ge=1)
     """Rows that make a file before its time; no more are read while that many cannot be written."""
+    lake_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    """Likewise, by the weight of the records; impressions weigh more than events."""
+    compact_files: int = Field(32, ge=2, le=1000)
+    """Files of one day that are merged into one when there are more of a kind."""

@@ -1,9 +1,10 @@
-"""Messages of the log as Arrow tables, one row per event, per shown item and per catalog change."""
+"""Messages of the log as Arrow tables, one row per event, per shown item and per catalog change; and back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +103,47 @@ def catalog_table(changes: Sequence[events_pb2.CatalogChange]) -> pa.Table:
         [_json(user.profile) if user else None for user in users],
     ]
     return _table(CATALOG, columns)
+
+
+EVENT_COLUMNS = ("event_id", "type", "user_id", "item_id", "ts", "value")
+"""What a fold needs of EVENTS."""
+
+
+def events_of(table: pa.Table) -> list[events_pb2.Event]:
+    """The reverse of events_table, as far as EVENT_COLUMNS go."""
+    columns = [table[name].to_pylist() for name in EVENT_COLUMNS if name != "ts"]
+    return [
+        events_pb2.Event(event_id=key, type=kind, user_id=user, item_id=item, ts_us=ts_us, value=value)
+        for key, kind, user, item, value, ts_us in zip(*columns, _microseconds(table["ts"]), strict=True)
+    ]
+
+
+def changes_of(table: pa.Table) -> list[events_pb2.CatalogChange]:
+    """The reverse of catalog_table."""
+    created = _microseconds(table["created_at"])
+    rows = zip(table.to_pylist(), _microseconds(table["ts"]), created, strict=True)
+    return [_change_of(row, ts_us, created_us or 0) for row, ts_us, created_us in rows]
+
+
+def _change_of(row: Mapping[str, Any], ts_us: int, created_us: int) -> events_pb2.CatalogChange:
+    change = events_pb2.CatalogChange(change_id=row["change_id"], ts_us=ts_us)
+    if row["change"] == "put_item":
+        change.put_item.id, change.put_item.item_id, change.put_item.title = row["id"], row["external_id"], row["title"]
+        if row["year"] is not None:
+            change.put_item.year = row["year"]
+        change.put_item.genres.extend(row["genres"])
+        change.put_item.creators.extend(row["creators"])
+        change.put_item.created_us = created_us
+    elif row["change"] == "put_user":
+        change.put_user.id, change.put_user.user_id = row["id"], row["external_id"]
+        change.put_user.profile.update(json.loads(row["profile"]))
+    else:
+        setattr(change, row["change"], row["id"])
+    return change
+
+
+def _microseconds(column: pa.ChunkedArray) -> list[int]:
+    return cast(list[int], column.cast(_TIME).cast(pa.int64()).to_pylist())
 
 
 def entity_id(change: events_pb2.CatalogChange) -> int:

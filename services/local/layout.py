@@ -17,6 +17,9 @@ from services.runtime.stores import redis_command
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Each process is one of many: numerical libraries that take every core for each of them cost 4-5 times the CPU."""
 
+NOBODYS_PORT = 9
+"""`discard`. The gateway of a stack without a trainer must not find that of another stack at the usual port."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -54,30 +57,36 @@ def layout(settings: LocalSettings) -> Waves:
         **{name: os.environ.get(name, "1") for name in THREADS},
     }
 
-    def service(name: str, *peers: str, scheme: str = "grpc") -> Program:
+    def service(name: str, *peers: str, scheme: str = "grpc", **more: str) -> Program:
         told = {f"CASCADE_{name.upper()}_PORT": str(ports[name]), f"CASCADE_{name.upper()}_HOST": settings.host}
+        told |= {f"CASCADE_{name.upper()}_{key.upper()}": value for key, value in more.items()}
         told |= {f"CASCADE_{name.upper()}_{peer.upper()}_URL": url("grpc", peer) for peer in peers}
-        return Program(name, [sys.executable, "-m", f"services.{name}"], url(scheme, name), {**shared, **told})
+        command = [sys.executable, "-m", f"services.{name}", *(["serve"] if name == "trainer" else [])]
+        return Program(name, command, url(scheme, name), {**shared, **told})
 
     redis = redis_command(settings.data_dir / "redis", ports.get("redis", 0), settings.host)
     kafka = [sys.executable, "-m", "services.runtime.broker", "--port", str(ports.get("kafka", 0))]
     stores = [] if settings.redis_url else [Program("redis", redis, redis_url)]
     stores += [] if settings.kafka_url else [Program("kafka", kafka, kafka_url)]
-    return [
+    counted = f"{url('http', 'gateway')}/metrics,{url('http', 'ingest_metrics')}/metrics"
+    waves = [
         stores,
-        [service("features"), service("ingest")],
+        [service("features"), service("ingest", metrics_port=str(ports["ingest_metrics"]))],
         [service("retrieval", "features"), service("ranker", "features"), service("reranker", "features")],
-        [service("gateway", "features", "retrieval", "ranker", "reranker", scheme="http")],
+        [service("gateway", "features", "retrieval", "ranker", "reranker", "trainer", scheme="http")],
     ]
+    return [*waves, [service("trainer", metrics_urls=counted)]] if settings.trainer else waves
 
 
 def _port_names(settings: LocalSettings) -> list[str]:
     own = [name for name in ("redis", "kafka") if not getattr(settings, f"{name}_url")]
-    return [*own, "features", "ingest", "retrieval", "ranker", "reranker", "gateway"]
+    return [*own, "features", "ingest", "ingest_metrics", "retrieval", "ranker", "reranker", "trainer", "gateway"]
 
 
 def _usable_port(name: str, settings: LocalSettings) -> int:
     """The port a program is to listen on, after a look whether it can."""
+    if name == "trainer" and not settings.trainer:
+        return NOBODYS_PORT
     port: int = getattr(settings, f"{name}_port")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

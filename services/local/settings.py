@@ -35,6 +35,12 @@ class LocalSettings(ServiceSettings):
     """Port of the re-ranker."""
     ingest_port: int = Field(50056, ge=0, le=65535)
     """Port of ingest's health check."""
+    ingest_metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of ingest's metrics, which a rollout reads."""
+    trainer: bool = True
+    """Whether the trainer runs too: models learn from clicks and are rolled out. Without it the champions stay."""
+    trainer_port: int = Field(50055, ge=0, le=65535)
+    """Port of the trainer."""
     gateway_port: int = Field(8000, ge=0, le=65535)
     """Port of the REST door."""
     start_seconds: float = Field(120.0, gt=0, le=3600)

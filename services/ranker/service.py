@@ -16,11 +16,17 @@ from services.pb import common_pb2, ranker_pb2, ranker_pb2_grpc
 from services.ranker.scoring import best_places, in_spec_order, score_candidates
 from services.ranker.settings import RankerSettings
 from services.ranker.versions import Versions, keep_fresh, require_champion
-from services.runtime.convert import ids_from_proto, matrix_from_proto, matrix_to_proto, user_from_proto
+from services.runtime.convert import (
+    ids_from_proto,
+    matrix_from_proto,
+    matrix_to_proto,
+    user_from_proto,
+    version_to_proto,
+)
 from services.runtime.errors import InvalidArgument, TooLarge
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
-from services.runtime.registry import RegisteredVersion, Registry
+from services.runtime.registry import Registry
 from services.runtime.server import Door, Service
 from services.runtime.tracing import part
 
@@ -67,7 +73,7 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
         self, request: common_pb2.ListModelsRequest, context: Context
     ) -> common_pb2.ListModelsResponse:
         listed = await asyncio.to_thread(self._versions.listed)
-        return common_pb2.ListModelsResponse(models=[_model_to_proto(found, loaded) for found, loaded in listed])
+        return common_pb2.ListModelsResponse(models=[version_to_proto(found, loaded) for found, loaded in listed])
 
 
 def _retrieval_scores(request: ranker_pb2.RankRequest) -> NDArray[np.float32] | None:
@@ -80,18 +86,6 @@ def _retrieval_scores(request: ranker_pb2.RankRequest) -> NDArray[np.float32] | 
             field="retrieval_scores",
         )
     return in_spec_order(matrix_from_proto(matrix), list(matrix.columns))
-
-
-def _model_to_proto(found: RegisteredVersion, loaded: bool) -> common_pb2.ModelVersion:
-    return common_pb2.ModelVersion(
-        name=found.name,
-        version=found.version,
-        kind=found.manifest.kind,
-        aliases=found.aliases,
-        loaded=loaded,
-        metrics=found.manifest.metrics,
-        lineage=found.manifest.lineage,
-    )
 
 
 @asynccontextmanager

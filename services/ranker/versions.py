@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from models.artifact import DamagedArtifact
 from models.ranking import Ranker, load_ranker
 from models.user import UserState
 from services.ranker.scoring import score_candidates
-from services.runtime.errors import CascadeError, NotFound, SettingsError
+from services.runtime.errors import NotFound, SettingsError
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
 from services.runtime.metrics import model_loaded, model_retired
-from services.runtime.registry import CHALLENGER, CHAMPION, RegisteredVersion, Registry
+from services.runtime.registry import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Registry
+from services.runtime.setbacks import Setbacks
 
 MODEL = "ranker"
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
+"""In the order in which their versions are kept when there is no room for all."""
 WARM_ROWS = (1, 500, 1000)
+RETRY_SECONDS = 30.0
+"""Pause after a version could not be loaded."""
 log = get_logger("ranker")
 
 
@@ -39,8 +45,15 @@ def require_champion(registry: Registry) -> None:
         )
 
 
+class InMemory(NamedTuple):
+    """What serves at one moment; replaced as one, so that an alias always has its version."""
+
+    aliases: Mapping[str, str]
+    versions: Mapping[str, LoadedVersion]
+
+
 class Versions:
-    """Champion, challenger and the few that were so before, by alias or version number.
+    """Champion, challenger, the champion before, and the few that were so before them, by alias or version number.
 
     `refresh` swaps whole mappings, so a request that already chose its version is never disturbed.
     """
@@ -49,26 +62,26 @@ class Versions:
         self._registry = registry
         self._feed = feed
         self._kept = kept
-        self._loaded: Mapping[str, LoadedVersion] = {}
-        self._aliases: Mapping[str, str] = {}
+        self._now = InMemory({}, {})
+        self._setbacks = Setbacks(RETRY_SECONDS)
 
     def choose(self, model: str) -> LoadedVersion:
-        """The version a request asks for: "" or "champion", "challenger", or a number. NotFound when not in memory."""
-        version = self._aliases.get(model or CHAMPION, model)
+        """The version a request asks for: an alias, "" for the champion, or a number. NotFound when not in memory."""
+        now = self._now
         try:
-            return self._loaded[version]
+            return now.versions[now.aliases.get(model or CHAMPION, model)]
         except KeyError:
-            have = ", ".join([*self._aliases, *self._loaded]) or "none"
+            have = ", ".join([*now.aliases, *now.versions]) or "none"
             raise NotFound(
                 f"The ranker has no model {model or CHAMPION!r} in memory, only: {have}.", field="model"
             ) from None
 
     def listed(self) -> list[tuple[RegisteredVersion, bool]]:
         """Every version of the registry, newest first, and whether it is in memory. Blocks."""
-        return [(found, found.version in self._loaded) for found in self._registry.versions(MODEL)]
+        return [(found, found.version in self._now.versions) for found in self._registry.versions(MODEL)]
 
     def start(self) -> None:
-        """Loads the champion and the challenger, warm. SettingsError when there is no champion that works. Blocks."""
+        """Loads, warm, what has an alias. SettingsError when there is no champion that works. Blocks."""
         require_champion(self._registry)
         try:
             self.refresh()
@@ -78,28 +91,42 @@ class Versions:
     def refresh(self) -> bool:
         """Follows the registry's aliases; True when there is a champion. Blocks: call it in a thread.
 
-        Without a champion in the registry, which also happens while the registry cannot be reached, all stays.
+        Without a champion in the registry all stays. Unavailable while the registry is away.
         """
-        champion = self._registry.version_of(MODEL, CHAMPION)
-        if champion is None:
+        found = self._registry.aliases(MODEL)
+        wanted = {alias: found[alias] for alias in ALIASES if alias in found}
+        if CHAMPION not in wanted:
             return False
-        aliases = {CHAMPION: champion}
-        fresh = {champion: self._load(champion)}
-        challenger = self._registry.version_of(MODEL, CHALLENGER)
-        if challenger is not None:
-            try:
-                fresh[challenger] = self._load(challenger)
-                aliases[CHALLENGER] = challenger
-            except DamagedArtifact as error:
-                log.warning("challenger not loaded", version=challenger, reason=str(error))
-        if aliases != self._aliases:
-            older = {version: loaded for version, loaded in self._loaded.items() if version not in fresh}
-            self._swap(aliases, dict([*fresh.items(), *older.items()][: self._kept]))
+        # The champion does not wait for the others to load; until they have, those before them answer.
+        champion = wanted[CHAMPION]
+        before = {alias: version for alias, version in self._now.aliases.items() if alias in wanted}
+        self._serve({**before, CHAMPION: champion}, {champion: self._load(champion)})
+        others = {version: self._tried(version) for version in wanted.values()}
+        self._serve(wanted, {version: loaded for version, loaded in others.items() if loaded is not None})
         return True
 
+    def _serve(self, wanted: Mapping[str, str], fresh: Mapping[str, LoadedVersion]) -> None:
+        having = {**self._now.versions, **fresh}
+        aliases = {alias: version for alias, version in wanted.items() if version in having}
+        if aliases != self._now.aliases:
+            order = list(dict.fromkeys([*aliases.values(), *self._now.versions]))[: self._kept]
+            self._swap(InMemory(aliases, {version: having[version] for version in order}))
+
+    def _tried(self, version: str) -> LoadedVersion | None:
+        """A version nobody depends on; None when it cannot be loaded, which is told once and tried again later."""
+        if version not in self._now.versions and self._setbacks.resting(version):
+            return None
+        # Files that somebody else wrote can be broken in any way; what serves must not go with them.
+        try:
+            return self._load(version)
+        except Exception as error:
+            if self._setbacks.failed(version, str(error)):
+                log.warning("version not loaded", version=version, reason=str(error))
+            return None
+
     def _load(self, version: str) -> LoadedVersion:
-        if version in self._loaded:
-            return self._loaded[version]
+        if version in self._now.versions:
+            return self._now.versions[version]
         found = self._registry.resolve(MODEL, version)
         ranker = load_ranker(found.folder)
         for count in WARM_ROWS:
@@ -107,23 +134,25 @@ class Versions:
             score_candidates(ranker, self._feed.table, UserState(0), ids, None, at_ms=0)
         return LoadedVersion(version, ranker, found.manifest.lineage.get("created_at", ""))
 
-    def _swap(self, aliases: Mapping[str, str], loaded: Mapping[str, LoadedVersion]) -> None:
-        for version in self._loaded.keys() - loaded.keys():
+    def _swap(self, fresh: InMemory) -> None:
+        for version in self._now.versions.keys() - fresh.versions.keys():
             model_retired("ranker", MODEL, version)
-        for version, known in loaded.items():
+        for version, known in fresh.versions.items():
             model_loaded("ranker", MODEL, version, known.created_at)
-        # Loaded first: a name that `choose` resolves must have its version.
-        self._loaded = {**self._loaded, **loaded}
-        self._aliases = aliases
-        self._loaded = loaded
-        log.info("models", aliases=dict(aliases), loaded=list(loaded))
+        self._now = fresh
+        log.info("models", aliases=dict(fresh.aliases), loaded=list(fresh.versions))
 
 
 async def keep_fresh(versions: Versions, every_s: float) -> None:
-    """Refreshes until cancelled. A version that cannot be loaded is logged and tried again; the others serve on."""
+    """Refreshes until cancelled. A champion that cannot be loaded is told of once; the old one serves on."""
+    setbacks = Setbacks(0.0)
     while True:
         await asyncio.sleep(every_s)
+        # The boundary of the background work: registry and files may be in any state, and requests go on.
         try:
             await asyncio.to_thread(versions.refresh)
-        except (CascadeError, DamagedArtifact) as error:
-            log.warning("models not refreshed", reason=str(error))
+        except Exception as error:
+            if setbacks.failed("refresh", str(error)):
+                log.warning("models not refreshed", reason=str(error))
+        else:
+            setbacks.worked("refresh")

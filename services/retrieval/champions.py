@@ -1,70 +1,59 @@
-"""The retriever that serves now: the registry's champions over the current catalog, swapped whole."""
+"""What serves now: the registry's champions and challengers over the current catalog, swapped whole."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models.artifact import DamagedArtifact
-from models.content_tower import ContentTower
 from models.items import ItemTable
-from models.user import UserState
-from services.retrieval.index import VectorIndex
-from services.retrieval.loading import MODEL_NAMES, load_content, load_models, serve_index
-from services.retrieval.newcomers import with_newcomers
-from services.retrieval.query import Tower
-from services.retrieval.retriever import Retriever
+from services.retrieval.housekeeping import Housekeeping
+from services.retrieval.leases import Leases
+from services.retrieval.loading import MODEL_NAMES, IndexHome
+from services.retrieval.served import Loader, Serving, Versions
 from services.retrieval.settings import RetrievalSettings
-from services.runtime.errors import CascadeError, SettingsError, Unavailable
+from services.runtime.errors import CascadeError, InvalidArgument, NotFound, Unavailable
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ITEMS, model_loaded, model_retired
-from services.runtime.registry import CHAMPION, RegisteredVersion, Registry
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.runtime.setbacks import Setbacks
+
+RETRY_SECONDS = 10.0
+"""Pause after versions could not be loaded."""
+SETTLE_SECONDS = 0.1
+"""The three models move one alias after the other: they have moved when a second look finds the same."""
 
 log = get_logger("champions")
 
-_WARM_UP_CALLS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A retriever and the registry versions of its models."""
-
-    retriever: Retriever
-    versions: Mapping[str, str]
-    created_at: Mapping[str, str]
-    """Model -> when it was trained, RFC 3339; empty when its manifest does not say."""
-    fitted: Tower
-    """The tower as it was fitted; the retriever's may know newcomers too."""
-    content: ContentTower
-    """Places newcomers."""
-    placed: NDArray[np.uint64]
-    """Ids of the catalog for which newcomers were last looked for; compared by identity."""
-
 
 class Champions:
-    """Follows the registry and the item feed. `current` is replaced, never changed."""
+    """Follows the registry and the item feed. `current` and `challenger` are replaced, never changed.
+
+    The champions before these stay in memory, so that a rollback takes no longer than a poll.
+    """
 
     def __init__(self, registry: Registry, feed: ItemFeed, settings: RetrievalSettings) -> None:
-        self._registry = registry
-        self._feed = feed
-        self._settings = settings
-        self._index_url = settings.index_url or f"edge://{(settings.data_dir / 'index').absolute()}"
-        self._retired: list[VectorIndex] = []
-        self.current = self._loaded(feed.table)
-        self._told()
+        self._registry, self._feed, self._poll_seconds = registry, feed, settings.poll_seconds
+        home = IndexHome(
+            settings.index_url or f"edge://{(settings.data_dir / 'index').absolute()}", settings.collection_prefix
+        )
+        self._loader = Loader(registry, home, settings.sources)
+        self._housekeeping = Housekeeping(registry, home)
+        self._leases = Leases()
+        self._setbacks = Setbacks(RETRY_SECONDS)
+        self.current = self._loader.load(dict.fromkeys(MODEL_NAMES, CHAMPION), feed.table)
+        self.challenger: Serving | None = None
+        self._previous: Serving | None = None
+        self._told: set[tuple[str, str]] = set()
+        self._tell()
 
     @classmethod
     @asynccontextmanager
     async def following(
         cls, registry: Registry, feed: ItemFeed, settings: RetrievalSettings
     ) -> AsyncIterator[Champions]:
-        """Champions that are loaded, warm, and followed until the block ends."""
+        """Champions that are loaded, warm, and followed until the block ends; challengers come with the first poll."""
         champions = await asyncio.to_thread(cls, registry, feed, settings)
         feed.on_change(champions.take_catalog)
         task = asyncio.create_task(champions._follow())
@@ -76,105 +65,175 @@ class Champions:
                 await task
             champions.close()
 
+    @contextmanager
+    def serving(self, model: str = "") -> Iterator[Serving]:
+        """The models a request asks for, "" or champion, or challenger; they stay usable while the block runs.
+
+        NotFound while there is no challenger.
+        """
+        chosen = self.current if model in ("", CHAMPION) else self.challenger
+        if model not in ("", CHAMPION, CHALLENGER):
+            raise InvalidArgument(f"model must be {CHAMPION} or {CHALLENGER}, not {model!r}.", field="model")
+        if chosen is None:
+            raise NotFound("Retrieval has no challenger in memory.", field="model")
+        with self._leases.on(chosen.retriever.index):
+            yield chosen
+
+    def serves(self, name: str, version: str) -> bool:
+        """Whether a request can get this version of a model right now."""
+        return (name, version) in self._told
+
     def take_catalog(self, items: ItemTable) -> None:
         """Serves over a newer item table from now on."""
-        self.current = replace(self.current, retriever=self.current.retriever.updated(items))
+        self.current = self.current.over(items)
+        self.challenger = self.challenger and self.challenger.over(items)
         ITEMS.labels("retrieval").set(len(items))
 
     async def refresh(self) -> bool:
-        """Swaps to new champions; True when it did. Versions that cannot be loaded change nothing."""
-        self._close_retired()
-        if not await asyncio.to_thread(self._behind):
-            if not await asyncio.to_thread(self._index_lost):
-                await self._admit_newcomers()
-                return False
-            log.warning("the vector index does not hold what it should; loading it again")
-        try:
-            fresh = await asyncio.to_thread(self._loaded, self._feed.table)
-        except CascadeError as error:
-            log.error("new champions cannot be loaded", reason=error.sentence)
-            return False
-        self._retire(self.current)
-        self.current = fresh
-        self._told()
-        self.take_catalog(self._feed.table)
-        return True
+        """Follows aliases, index and catalog once; True when what serves was swapped.
 
-    async def _admit_newcomers(self) -> None:
-        """Gives vectors to items that are new in the catalog; until then the fresh source alone proposes them."""
-        serving, items = self.current, self._feed.table
-        if items.ids is serving.placed:
-            return
-        retriever = serving.retriever
-        tower = await asyncio.to_thread(with_newcomers, serving.fitted, serving.content, items, retriever.index)
-        models = replace(retriever.models, tower=tower)
-        self.current = replace(
-            serving, retriever=Retriever(models, retriever.index, self._feed.table, retriever.config), placed=items.ids
-        )
+        Versions that cannot be loaded change nothing; they are told of once and tried again after a while.
+        """
+        await self._close_free()
+        swapped = await self._follow_aliases()
+        swapped = await self._refill() or swapped
+        await self._admit_newcomers()
+        indexes = [serving.retriever.index for serving in self._kept()]
+        await asyncio.to_thread(self._housekeeping.follow, self.current.retriever.index, indexes)
+        return swapped
 
     def close(self) -> None:
         """Closes every index; nothing may be asked afterwards."""
-        self._retire(self.current)
-        self._close_retired()
+        for serving in self._kept():
+            self._leases.retire(serving.retriever.index)
+        for index in self._leases.take_free():
+            index.close()
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.poll_seconds)
-            # The boundary of the background work: the registry may be away for a while.
+            await asyncio.sleep(self._poll_seconds)
+            # The boundary of the background work: registry and index may be away for a while.
             try:
                 await self.refresh()
+            except CascadeError as error:
+                if self._setbacks.failed("refresh", error.sentence):
+                    log.warning("models not refreshed", reason=error.sentence)
             except Exception:
-                log.exception("the registry cannot be asked")
+                log.exception("models not refreshed")
 
-    def _behind(self) -> bool:
-        found = {name: self._registry.version_of(name) for name in MODEL_NAMES}
-        return all(found.values()) and found != dict(self.current.versions)
+    async def _follow_aliases(self) -> bool:
+        wanted = await asyncio.to_thread(self._aliased)
+        if CHAMPION not in wanted or wanted == self._served():
+            return False
+        await asyncio.sleep(SETTLE_SECONDS)
+        if wanted != await asyncio.to_thread(self._aliased):
+            return False
+        # The champion does not wait for a challenger to load.
+        champion = await self._having(wanted[CHAMPION])
+        swapped = champion is not None and self._swap(champion, self.challenger)
+        challenger = await self._having(wanted[CHALLENGER]) if CHALLENGER in wanted else None
+        return self._swap(self.current, challenger) or swapped
 
-    def _index_lost(self) -> bool:
-        """True when a server is away, or came back without the points it was given."""
-        index, points = self.current.retriever.index, self.current.fitted.item_ids.size
+    def _aliased(self) -> dict[str, Versions]:
+        """The versions of each alias that all three models have; none while the registry is away. Blocks."""
         try:
-            return index.remote and index.count() < points
-        except Unavailable:
-            return True
+            aliases = {name: self._registry.aliases(name) for name in MODEL_NAMES}
+        except Unavailable as error:
+            if self._setbacks.failed("registry", error.sentence):
+                log.warning("the registry is away; what serves stays", reason=error.sentence)
+            return {}
+        self._setbacks.worked("registry")
+        return {
+            alias: {name: aliases[name][alias] for name in MODEL_NAMES}
+            for alias in (CHAMPION, CHALLENGER)
+            if all(alias in aliases[name] for name in MODEL_NAMES)
+        }
 
-    def _loaded(self, items: ItemTable) -> Serving:
-        found = self._resolved()
-        models = load_models({name: version.folder for name, version in found.items()})
-        tower = found["two_tower"]
-        content = load_content(tower.folder)
-        index = serve_index(self._index_url, tower.folder, models.tower, items)
-        known = replace(models, tower=with_newcomers(models.tower, content, items, index))
-        retriever = Retriever(known, index, items, self._settings.sources)
-        _warm(retriever)
-        versions = {name: version.version for name, version in found.items()}
-        log.info("champions loaded", **versions, vectors=index.count(), items=len(items))
-        created_at = {name: version.manifest.lineage.get("created_at", "") for name, version in found.items()}
-        return Serving(retriever, versions, created_at, models.tower, content, items.ids)
+    def _served(self) -> dict[str, Versions]:
+        served = {CHAMPION: self.current.versions}
+        return served if self.challenger is None else served | {CHALLENGER: self.challenger.versions}
 
-    def _resolved(self) -> dict[str, RegisteredVersion]:
+    def _kept(self) -> list[Serving]:
+        return [serving for serving in (self.current, self.challenger, self._previous) if serving is not None]
+
+    async def _having(self, versions: Versions) -> Serving | None:
+        """What serves these versions: in memory already, or loaded now; None when they cannot be loaded."""
+        for serving in self._kept():
+            if serving.versions == versions:
+                return await self._placed(serving)
+        key = tuple(sorted(versions.items()))
+        if self._setbacks.resting(key):
+            return None
+        # Files that somebody else wrote can be broken in any way; what serves must not go with them.
         try:
-            return {name: self._registry.resolve(name, CHAMPION) for name in MODEL_NAMES}
-        except DamagedArtifact as error:
-            raise SettingsError(str(error)) from error
+            serving = await asyncio.to_thread(self._loader.load, versions, self._feed.table, self._kept())
+        except Exception as error:
+            reason = error.sentence if isinstance(error, CascadeError) else repr(error)
+            if self._setbacks.failed(key, reason):
+                log.error("models cannot be loaded", **versions, reason=reason)
+            return None
+        self._setbacks.worked(key)
+        log.info("models loaded", **versions, vectors=serving.fitted.item_ids.size)
+        return serving
 
-    def _told(self) -> None:
-        for name, version in self.current.versions.items():
-            model_loaded("retrieval", name, version, self.current.created_at[name])
+    def _swap(self, champion: Serving, challenger: Serving | None) -> bool:
+        """From now on these serve; True when other versions do. On the event loop, so a request sees all of it."""
+        served, kept, items = self._served(), self._kept(), self._feed.table
+        if champion.versions != self.current.versions:
+            self._previous = self.current
+        self.current, self.challenger = champion.over(items), challenger and challenger.over(items)
+        if self._previous is not None and self._previous.versions in self._served().values():
+            self._previous = None
+        still = {serving.retriever.index for serving in self._kept()}
+        for index in {serving.retriever.index for serving in kept} - still:
+            self._leases.retire(index)
+        self._tell()
+        return served != self._served()
 
-    def _retire(self, serving: Serving) -> None:
-        for name, version in serving.versions.items():
+    def _tell(self) -> None:
+        serving = [self.current] if self.challenger is None else [self.current, self.challenger]
+        now = {(name, version): one.created_at[name] for one in serving for name, version in one.versions.items()}
+        for name, version in self._told - now.keys():
             model_retired("retrieval", name, version)
-        # Requests that began before the swap may still search the index: closed at the next poll.
-        self._retired.append(serving.retriever.index)
+        for (name, version), created_at in now.items():
+            model_loaded("retrieval", name, version, created_at)
+        self._told = set(now)
 
-    def _close_retired(self) -> None:
-        while self._retired:
-            self._retired.pop().close()
+    async def _refill(self) -> bool:
+        """Opens indexes anew whose server lost their points; True when there were any."""
+        champion = await self._mended(self.current)
+        challenger = self.challenger and await self._mended(self.challenger)
+        if champion is None and challenger is None:
+            return False
+        self._swap(champion or self.current, challenger or self.challenger)
+        return True
 
+    async def _mended(self, serving: Serving) -> Serving | None:
+        """The same over an index that is whole again; None when it was, or cannot be mended now."""
+        key = ("index", serving.versions["two_tower"])
+        if self._setbacks.resting(key) or not await asyncio.to_thread(serving.index_lost):
+            return None
+        try:
+            mended = await asyncio.to_thread(self._loader.reindexed, serving, self._feed.table)
+        except CascadeError as error:
+            if self._setbacks.failed(key, error.sentence):
+                log.error("the vector index does not hold what it should", reason=error.sentence)
+            return None
+        self._setbacks.worked(key)
+        log.warning("the vector index was filled again", vectors=serving.fitted.item_ids.size)
+        return mended
 
-def _warm(retriever: Retriever) -> None:
-    history = retriever.models.co_visitation.item_ids[:5]
-    users = (UserState(0), UserState(1, history=history, history_times=np.arange(history.size), seen=history))
-    for call in range(_WARM_UP_CALLS):
-        retriever.retrieve(users[call % 2], 500)
+    async def _admit_newcomers(self) -> None:
+        """Gives vectors to items that are new in the catalog; until then the fresh source alone proposes them."""
+        if self.current.placed is not self._feed.table.ids:
+            self.current = (await self._placed(self.current)).over(self._feed.table)
+        if self.challenger is not None and self.challenger.placed is not self._feed.table.ids:
+            self.challenger = (await self._placed(self.challenger)).over(self._feed.table)
+
+    async def _placed(self, serving: Serving) -> Serving:
+        items = self._feed.table
+        return serving if serving.placed is items.ids else await asyncio.to_thread(serving.extended, items)
+
+    async def _close_free(self) -> None:
+        for index in self._leases.take_free():
+            await asyncio.to_thread(index.close)

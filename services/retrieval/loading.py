@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from models.artifact import DamagedArtifact
-from models.content_tower import ContentTower
 from models.covisitation import CoVisitation
 from models.items import ItemTable
 from models.popularity import Popularity
@@ -28,29 +29,43 @@ INDEX_FOLDER = "index"
 
 _UNREADABLE = (DamagedArtifact, OSError, ValueError, KeyError)
 
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHome:
+    """Where the indexes of all tower versions lie."""
+
+    url: str
+    """edge:///path, qdrant://host:6334 or qdrant+http://host:6333."""
+    prefix: str = "two_tower"
+    """Of the names on a server; two stacks that share one need two."""
+
+    def collection_of(self, folder: Path) -> str:
+        """By the artifact's folder: a registry that starts anew counts its versions from one again."""
+        return f"{self.prefix}_{folder.name}"
+
+    @property
+    def alias(self) -> str:
+        """The name under which a server shows the champion's collection."""
+        return f"{self.prefix}_champion"
+
 
 def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
     """The models of three artifact folders, by name. SettingsError when one cannot be read."""
+    return RetrievalModels(
+        loaded(UserTower.load, folders["two_tower"]),
+        loaded(CoVisitation.load, folders["co_visitation"]),
+        loaded(Popularity.load, folders["popularity"]),
+    )
+
+
+def loaded(load: Callable[[Path], Model], folder: Path) -> Model:
+    """What `load` makes of an artifact folder. SettingsError when it cannot be read."""
     try:
-        return RetrievalModels(
-            UserTower.load(folders["two_tower"]),
-            CoVisitation.load(folders["co_visitation"]),
-            Popularity.load(folders["popularity"]),
-        )
+        return load(folder)
     except _UNREADABLE as error:
-        raise _damaged(error) from error
-
-
-def load_content(folder: Path) -> ContentTower:
-    """The side of a two_tower artifact that places items by content. SettingsError when it cannot be read."""
-    try:
-        return ContentTower.load(folder)
-    except _UNREADABLE as error:
-        raise _damaged(error) from error
-
-
-def _damaged(error: Exception) -> SettingsError:
-    return SettingsError(f"A retrieval model cannot be loaded: {error}. Train again with: make train")
+        raise SettingsError(f"A retrieval model cannot be loaded: {error}. Train again with: make train") from error
 
 
 @contextmanager
@@ -69,17 +84,16 @@ def open_retriever(
         index.close()
 
 
-def serve_index(url: str, folder: Path, tower: Tower, items: ItemTable) -> VectorIndex:
+def serve_index(home: IndexHome, folder: Path, tower: Tower, items: ItemTable) -> VectorIndex:
     """The index of one tower version, ready to search.
 
     edge:///path serves a private copy, under that path, of the shard in the artifact. A Qdrant server gets a
-    collection per artifact, filled from its vectors by whoever comes first; named after the artifact's folder, because
-    a registry that starts anew counts its versions from one again.
+    collection per artifact, filled from its vectors by whoever comes first.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(home.url)
     if parts.scheme == "edge":
         return _shard_of(folder, tower, Path(parts.path))
-    index = open_index(f"{url.rstrip('/')}/two_tower_{folder.name}", tower.item_vectors.shape[1])
+    index = open_index(f"{home.url.rstrip('/')}/{home.collection_of(folder)}", tower.item_vectors.shape[1])
     if index.count() < tower.item_ids.size:
         genres = [items.genres[row] if row >= 0 else () for row in items.rows_of(tower.item_ids).tolist()]
         index.upsert(tower.item_ids, tower.item_vectors, genres)

@@ -17,7 +17,7 @@ from services.retrieval.listing import latest, popular
 from services.retrieval.loading import MODEL_NAMES
 from services.retrieval.settings import RetrievalSettings
 from services.retrieval.similar import similar
-from services.runtime.convert import ids_from_proto, matrix_to_proto, user_from_proto
+from services.runtime.convert import ids_from_proto, matrix_to_proto, user_from_proto, version_to_proto
 from services.runtime.errors import InvalidArgument
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import CANDIDATES, SOURCE_FAILURES, SOURCE_SECONDS
@@ -37,15 +37,16 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
         self._deadline_s = settings.source_deadline_ms / 1000
 
     async def Retrieve(self, request: retrieval_pb2.RetrieveRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
-        n, serving = _checked(request.n), self._champions.current
-        candidates = await serving.retriever.retrieve_within(
-            user_from_proto(request.user),
-            n,
-            ids_from_proto(request.exclude),
-            list(request.categories),
-            request.context_item,
-            deadline_s=self._deadline_s,
-        )
+        n = _checked(request.n)
+        with self._champions.serving(request.model) as serving:
+            candidates = await serving.retriever.retrieve_within(
+                user_from_proto(request.user),
+                n,
+                ids_from_proto(request.exclude),
+                list(request.categories),
+                request.context_item,
+                deadline_s=self._deadline_s,
+            )
         for report in candidates.reports:
             CANDIDATES.labels(report.source).observe(report.proposed)
             SOURCE_SECONDS.labels(report.source).observe(report.milliseconds / 1000)
@@ -58,8 +59,8 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
     ) -> retrieval_pb2.RetrieveResponse:
         if len(request.ids) > MAX_CANDIDATES:
             raise InvalidArgument(f"ids may hold {MAX_CANDIDATES} items at most, not {len(request.ids)}.", field="ids")
-        serving = self._champions.current
-        scored = serving.retriever.score(user_from_proto(request.user), ids_from_proto(request.ids))
+        with self._champions.serving(request.model) as serving:
+            scored = serving.retriever.score(user_from_proto(request.user), ids_from_proto(request.ids))
         return _answer(scored, serving.versions)
 
     async def Similar(self, request: retrieval_pb2.SimilarRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
@@ -82,18 +83,9 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
         return await asyncio.to_thread(self._listed)
 
     def _listed(self) -> common_pb2.ListModelsResponse:
-        loaded = self._champions.current.versions
         return common_pb2.ListModelsResponse(
             models=[
-                common_pb2.ModelVersion(
-                    name=name,
-                    version=version.version,
-                    kind=version.manifest.kind,
-                    aliases=version.aliases,
-                    loaded=loaded[name] == version.version,
-                    metrics=version.manifest.metrics,
-                    lineage=version.manifest.lineage,
-                )
+                version_to_proto(version, self._champions.serves(name, version.version))
                 for name in MODEL_NAMES
                 for version in self._registry.versions(name)
             ]
@@ -102,7 +94,7 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
 
 @asynccontextmanager
 async def build(settings: RetrievalSettings) -> AsyncIterator[Door]:
-    """Waits for the catalog, loads and warms the champions, and follows both."""
+    """Waits for the catalog, loads and warms the champions, and follows both, and challengers when there are any."""
     registry = await asyncio.to_thread(Registry.open, settings.data_dir, settings.registry_url, create=False)
     async with (
         ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,

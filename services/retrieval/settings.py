@@ -22,8 +22,10 @@ class RetrievalSettings(ServiceSettings):
     index_url: str = ""
     """Where vectors are searched: edge:///path, qdrant://host:6334 or qdrant+http://host:6333; empty for an edge
     index under data_dir."""
-    poll_seconds: float = Field(2.0, gt=0, le=3600)
-    """How often the registry is asked for new champions."""
+    collection_prefix: str = Field("two_tower", pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+    """How the names of collections and of the champion's alias begin on a Qdrant server."""
+    poll_seconds: float = Field(1.0, gt=0, le=3600)
+    """How often the registry is asked for new champions and challengers."""
     source_deadline_ms: float = Field(25.0, gt=0, le=60_000)
     """Longest wait for a source that is another process."""
     catalog_deadline_s: float = Field(60.0, gt=0, le=3600)

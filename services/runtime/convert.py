@@ -11,6 +11,10 @@ from models.items import ITEM_COLUMNS, ItemRows
 from models.user import UserState
 from services.pb import common_pb2, features_pb2
 from services.runtime.errors import InvalidArgument
+from services.runtime.registry import RegisteredVersion
+
+TOLD_TAGS = ("gate", "rollout")
+"""Tags of the registry that travel with a version's lineage."""
 
 
 def ids_from_proto(ids: Sequence[int]) -> NDArray[np.uint64]:
@@ -71,6 +75,20 @@ def user_from_proto(user: common_pb2.UserState) -> UserState:
         activity=dict(user.activity),
         seen=ids_from_proto(user.seen),
         hidden=ids_from_proto(user.hidden),
+    )
+
+
+def version_to_proto(found: RegisteredVersion, loaded: bool) -> common_pb2.ModelVersion:
+    """A version of the registry, its lineage with what gate and rollout said; `loaded`: a request can get it now."""
+    said = {key: found.tags[key] for key in TOLD_TAGS if key in found.tags}
+    return common_pb2.ModelVersion(
+        name=found.name,
+        version=found.version,
+        kind=found.manifest.kind,
+        aliases=found.aliases,
+        loaded=loaded,
+        metrics=found.manifest.metrics,
+        lineage={**found.manifest.lineage, **said},
     )
 
 

@@ -51,6 +51,8 @@ class Record:
     value: bytes
     traceparent: str = field(default_factory=traceparent)
     """The trace it belongs to, by default the one of whoever makes the record; sent as a header. Empty: none."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+    """Sent too; one named `schema` takes the place of the current version."""
 
 
 class EventLog(Protocol):
@@ -89,13 +91,14 @@ class EventLogProducer:
 
     def _append(self, records: Sequence[Record], contexts: Contexts, timeout: float) -> None:
         producer = self._connected()
-        headers = [("schema", SCHEMA_VERSION)]
+        usual = {"schema": SCHEMA_VERSION}
         if REQUEST_ID.get():
-            headers.append(("x-request-id", REQUEST_ID.get().encode()))
+            usual["x-request-id"] = REQUEST_ID.get().encode()
         futures = [
             producer.send(
                 record.topic, key=record.key.encode(), value=record.value,
-                headers=[*headers, *contexts.get((record.topic, record.traceparent), ())],
+                headers=[*(usual | dict(record.headers)).items(),
+                         *contexts.get((record.topic, record.traceparent), ())],
             )
             for record in records
         ]  # fmt: skip

@@ -77,6 +77,24 @@ TRAINING_SECONDS = Histogram(
 SPOOL_RECORDS = Gauge("cascade_spool_records", "Records on the gateway's disk that wait for the event log.")
 SPOOLED = Counter("cascade_spooled_total", "Records that were put on the gateway's disk because the log was away.")
 
+# A rollout: arms are champion, challenger, and shadow for challengers whose answers nobody sees.
+ARM_ANSWERS = Counter(
+    "cascade_arm_answers_total", "Requests by arm while models are rolled out, ok or failed.", ("arm", "outcome")
+)
+ARM_SECONDS = Histogram(
+    "cascade_arm_seconds", "Time the models of an arm took, seen from the gateway.", ("arm", "stage"), buckets=_SECONDS
+)
+SHADOW_OVERLAP = Histogram(
+    "cascade_shadow_overlap_ratio",
+    "Share of the champion's ten best that are among the ten best of a challenger nobody sees.",
+    buckets=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+)
+SHADOW_DROPPED = Counter(
+    "cascade_shadow_dropped_total", "Requests whose challengers were not asked unseen because too many were under way."
+)
+ROLLOUT_SHARE = Gauge("cascade_rollout_share_ratio", "Share of users who get the challengers that are rolled out.")
+ROLLOUTS = Counter("cascade_rollouts_total", "Rollouts by how they ended: champion or rolled_back.", ("outcome",))
+
 # What people see, and what they do then.
 IMPRESSIONS = Counter("cascade_impressions_total", "Items shown, as logged.", ("slot", "arm", "position"))
 REACTIONS = Counter(

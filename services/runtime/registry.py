@@ -10,11 +10,14 @@ The trainer writes, everybody else reads. Calls block; from async code use async
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +36,10 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
 """The champion before this one: where a rollback leads."""
+LOCK = ".writer.lock"
+LOCK_POLL_SECONDS = 0.02
+YOUNG_SECONDS = 3600.0
+"""Versions and files younger than this are never removed: somebody may be publishing or loading them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +94,58 @@ class Registry:
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Lets `alias` mean `version` from now on."""
-        self._client.set_registered_model_alias(name, alias, version)
+        with _answering():
+            self._client.set_registered_model_alias(name, alias, version)
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Lets `alias` mean nothing; no error when it meant nothing before."""
-        if self.version_of(name, alias) is not None:
-            self._client.delete_registered_model_alias(name, alias)
+        if alias in self.aliases(name):
+            with _answering():
+                self._client.delete_registered_model_alias(name, alias)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Every alias of a model and the version it means; empty for a model that is not there."""
+        try:
+            with _answering():
+                found = self._client.get_registered_model(name).aliases
+        except NotFound:
+            return {}
+        return {alias: str(version) for alias, version in found.items()}
+
+    @contextmanager
+    def exclusive(self, seconds: float = 10.0) -> Iterator[None]:
+        """Keeps other processes on this data folder from the same block; Unavailable after `seconds` of waiting.
+
+        Aliases and notes are written one by one: who reads them to decide what to write, does it in here.
+        """
+        self._artifacts.mkdir(parents=True, exist_ok=True)
+        ends_at = time.monotonic() + seconds
+        with (self._artifacts / LOCK).open("w") as file:
+            while not _locked(file.fileno()):
+                if time.monotonic() >= ends_at:
+                    raise Unavailable("The model registry is being written by another process; try again in a moment.")
+                time.sleep(LOCK_POLL_SECONDS)
+            # Closing the file gives the lock back, as the end of the process would.
+            yield
 
     def tag(self, name: str, version: str, key: str, value: str) -> None:
         """Says something about a version, for example what the gate found."""
-        self._client.set_model_version_tag(name, version, key, value)
+        with _answering():
+            self._client.set_model_version_tag(name, version, key, value)
 
     def note(self, name: str, key: str, value: str) -> None:
         """Keeps a value beside a model, of up to 5000 characters."""
-        self._ensure_model(name)
-        self._client.set_registered_model_tag(name, key, value)
+        with _answering():
+            self._ensure_model(name)
+            self._client.set_registered_model_tag(name, key, value)
 
     def noted(self, name: str, key: str) -> str | None:
         """What `note` kept; None when nothing was."""
-        from mlflow.exceptions import MlflowException
-
         try:
-            value = self._client.get_registered_model(name).tags.get(key)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
+            with _answering():
+                value = self._client.get_registered_model(name).tags.get(key)
+        except NotFound:
+            return None
         return None if value is None else str(value)
 
     def resolve(self, name: str, alias_or_version: str = CHAMPION) -> RegisteredVersion:
@@ -146,12 +179,46 @@ class Registry:
     def versions(self, name: str) -> list[RegisteredVersion]:
         """Every version, newest first; those whose manifest cannot be read are left out."""
         found: list[RegisteredVersion] = []
-        for version in self._client.search_model_versions(f"name = '{name}'", max_results=200):
+        for version in self._raw_versions(name):
             try:
                 found.append(self._registered(version, read_manifest(self._folder_of(version))))
             except DamagedArtifact:
                 continue
         return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+    def prune(self, name: str, keep: int = 10) -> list[str]:
+        """Removes old versions and their files, and returns them: those without an alias, not among the newest `keep`
+        and older than YOUNG_SECONDS. Files that a killed publisher left go too.
+        """
+        found = sorted(self._raw_versions(name), key=lambda version: int(version.version), reverse=True)
+        aliased = set(self.aliases(name).values())
+        oldest_ms = (time.time() - YOUNG_SECONDS) * 1000
+        gone = [
+            version
+            for version in found[keep:]
+            if str(version.version) not in aliased and version.creation_timestamp < oldest_ms
+        ]
+        for version in gone:
+            # The version first: nobody may resolve one whose files go.
+            with _answering():
+                self._client.delete_model_version(name, version.version)
+            shutil.rmtree(self._folder_of(version), ignore_errors=True)
+        kept = {self._folder_of(version) for version in found}
+        for folder in self._artifacts.joinpath(name).glob("*"):
+            if folder not in kept and folder.stat().st_mtime < oldest_ms / 1000:
+                shutil.rmtree(folder, ignore_errors=True)
+        return [str(version.version) for version in gone]
+
+    def _raw_versions(self, name: str) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token: str | None = None
+        with _answering():
+            while True:
+                page = self._client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token)
+                found.extend(page)
+                token = page.token
+                if not token:
+                    return found
 
     def _folder_of(self, found: ModelVersion) -> Path:
         return self._artifacts / str(found.tags["folder"])
@@ -170,6 +237,27 @@ class Registry:
             self._client.get_registered_model(name)
         except MlflowException:
             self._client.create_registered_model(name)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Failures of MLflow as errors of the tree."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            raise NotFound(f"The registry says: {error.message}", field="model") from error
+        raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _server(url: str) -> MlflowClient:

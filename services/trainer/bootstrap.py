@@ -16,9 +16,14 @@ def bootstrap(settings: TrainerSettings, steps: Steps) -> None:
     registry = Registry.open(settings.data_dir, settings.registry_url)
     if not all(registry.version_of(name, CHAMPION) for name in SERVED):
         from services.trainer.commands import show_models
-        from services.trainer.pipeline import Plan, train
+        from services.trainer.compute import Resources
+        from services.trainer.pipeline import Plan
+        from services.trainer.runs.full import train_fully
+        from services.trainer.runs.record import Run
 
-        train(Plan(settings.data_dir, settings.dataset, registry_url=settings.registry_url), steps)
+        resources = Resources(settings.device, settings.processes)
+        plan = Plan(settings.data_dir, settings.dataset, registry_url=settings.registry_url, resources=resources)
+        train_fully(plan, steps, Run.begin("full", "request"))
         show_models(steps.console, registry)
     with steps.step("online store: profiles and activity in Redis") as advance:
         fill_online_store(settings.data_dir, settings.redis_url, advance)

@@ -6,8 +6,10 @@ and a service that waits for its hour, need not pay.
 
 from __future__ import annotations
 
+import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,11 +17,13 @@ from rich.table import Table
 
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
+from services.trainer.learning.config import Position
 from services.trainer.progress import Steps
 from services.trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
     from services.trainer.data.lake import Snapshot
+    from services.trainer.runs.record import Run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -27,6 +31,15 @@ DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder f
 Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k or synthetic.")]
 Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
 RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(envvar="CASCADE_TRAINER_DEVICE", help="For torch.")]
+Processes = Annotated[
+    int, typer.Option(min=1, max=64, envvar="CASCADE_TRAINER_PROCESSES", help="Processes that share each torch fit.")
+]
+Trigger = Annotated[str, typer.Option(help="What is told to have started it.", hidden=True)]
+RunId = Annotated[str, typer.Option(help="Id of a new run.", hidden=True)]
+
+REFUSED, NOTHING_TO_LEARN = 3, 4
+"""Exit statuses of `learn` beside 0."""
 
 
 @app.command()
@@ -60,14 +73,65 @@ def train(
     seed: Seed = 0,
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",
+    device: Device = "auto",
+    processes: Processes = 1,
+    trigger: Trigger = "request",
+    run_id: RunId = "",
 ) -> None:
-    """Fetch, replay, fit, evaluate and publish."""
+    """A full run: fetch, replay, fit, evaluate, publish and promote."""
+    from services.trainer.compute import Resources
     from services.trainer.pipeline import Plan
-    from services.trainer.pipeline import train as train_all
+    from services.trainer.runs.full import train_fully
+    from services.trainer.runs.record import Run
+
+    steps, run = Steps(), Run.begin("full", trigger, run_id)
+    plan = Plan(data_dir, dataset, seed, test_users, registry_url, resources=Resources(device, processes))
+    train_fully(plan, steps, run)
+    show_models(steps.console, Registry.open(data_dir, registry_url))
+
+
+@app.command()
+def learn(
+    data_dir: DataDir = Path(".data"),
+    registry_url: RegistryUrl = "",
+    seed: Seed = 0,
+    position: Annotated[Position, typer.Option(help="What is done about where things were shown.")] = "feature",
+    retrieval: Annotated[bool, typer.Option(help="Refit the retrieval models too.")] = True,
+    ripe_seconds: Annotated[float, typer.Option(min=0, help="Age at which a slate without a reaction counts.")] = 120.0,
+    promote: Annotated[bool, typer.Option(help="Champion at once after the gate, without a rollout.")] = False,
+    device: Device = "auto",
+    processes: Processes = 1,
+    trigger: Trigger = "request",
+    run_id: RunId = "",
+) -> None:
+    """Learn from the newest clicks, pass the gate, release. Exits with 3 when refused, 4 when there is too little."""
+    from services.trainer.compute import Resources
+    from services.trainer.learning.config import LearnConfig
+    from services.trainer.runs.gathering import NothingToLearn
+    from services.trainer.runs.learn import learn as learn_once
+    from services.trainer.runs.plan import LearnPlan
 
     steps = Steps()
-    train_all(Plan(data_dir, dataset, seed, test_users, registry_url), steps)
-    show_models(steps.console, Registry.open(data_dir, registry_url))
+    plan = LearnPlan(
+        data_dir,
+        registry_url,
+        seed,
+        trigger,
+        run_id,
+        retrieval,
+        promote,
+        timedelta(seconds=ripe_seconds),
+        ranker=LearnConfig(position=position),
+        resources=Resources(device, processes),
+    )
+    try:
+        run = learn_once(plan, steps)
+    except NothingToLearn as nothing:
+        print(f"trainer: {nothing.sentence}", file=sys.stderr)
+        raise typer.Exit(NOTHING_TO_LEARN) from None
+    show_run(steps.console, run)
+    if run.state == "refused":
+        raise typer.Exit(REFUSED)
 
 
 @app.command()
@@ -104,6 +168,12 @@ def show_snapshot(snapshot: Snapshot) -> None:
     )
 
 
+def show_run(console: Console, run: Run) -> None:
+    """How a run ended."""
+    versions = ", ".join(f"{model} {version}" for model, version in run.versions.items())
+    console.print(f"{run.state}: {versions}" + (f" (refused: {run.reason})" if run.reason else ""), soft_wrap=True)
+
+
 def show_models(console: Console, registry: Registry) -> None:
     """The serving versions and what was measured of them."""
     table = Table(title="Published models")
@@ -113,6 +183,8 @@ def show_models(console: Console, registry: Registry) -> None:
         ("two_tower", CHAMPION), ("co_visitation", CHAMPION), ("popularity", CHAMPION),
         ("ranker", CHAMPION), ("ranker", CHALLENGER),
     ):  # fmt: skip
+        if registry.version_of(name, alias) is None:
+            continue
         found = registry.resolve(name, alias)
         scope = "funnel" if name == "ranker" else "retrieval"
         figures = [found.manifest.metrics.get(f"{scope}_{metric}") for metric in ("hr@10", "ndcg@10", "hr@200")]

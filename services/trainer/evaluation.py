@@ -44,7 +44,9 @@ def evaluate(plan: Plan, steps: Steps) -> None:
 
 def known_at_training(registry: Registry, lake: Path) -> Interactions:
     """The events that the champions were fitted on and tested with: what happened since is no test of them."""
-    return Interactions.load(lake, datetime.fromisoformat(registry.resolve("two_tower").manifest.lineage["created_at"]))
+    lineage = registry.resolve("two_tower").manifest.lineage
+    # A continuous run leaves out what the full run it descends from was tested with.
+    return Interactions.load(lake, datetime.fromisoformat(lineage.get("full_at") or lineage["created_at"]))
 
 
 def p1(steps: Steps, registry: Registry, interactions: Interactions) -> dict[str, NDArray[np.float64]]:
@@ -65,12 +67,14 @@ def p1(steps: Steps, registry: Registry, interactions: Interactions) -> dict[str
 def served_ranks(
     registry: Registry, interactions: Interactions, scratch: Path, advance: Callable[[int, int], None]
 ) -> Ranks:
-    """Ranks by the registry's champions and its challenger."""
+    """Ranks by the registry's champions and its challenger, if there is one."""
     for name in RETRIEVAL:
         (scratch / name).symlink_to(registry.resolve(name).folder)
-    rankers = {
-        found.manifest.kind: found.folder for found in map(registry.resolve, ("ranker",) * 2, (CHAMPION, CHALLENGER))
-    }
+    rankers: dict[str, Path] = {}
+    for alias in (CHAMPION, CHALLENGER):
+        if registry.version_of("ranker", alias) is not None:
+            found = registry.resolve("ranker", alias)
+            rankers.setdefault(found.manifest.kind, found.folder)
     known = interactions.leave_last(1)
     moments = [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in interactions.targets(1)]
     return Funnel(scratch, item_table(known.items, known.events_frame()), rankers).ranks(moments, advance)

@@ -58,7 +58,7 @@ class _UserEvents:
     def state(self, end: int) -> dict[str, NDArray[np.generic]]:
         """The list columns after the first `end` events."""
         hide = self.is_hide[:end]
-        turned = _newest(self.items, np.flatnonzero(self.in_history[:end]), HISTORY_LENGTH)
+        turned = _newest(self.items, self._by_millisecond(np.flatnonzero(self.in_history[:end])), HISTORY_LENGTH)
         return {
             "history": self.items[turned],
             "history_times": self.times_us[turned] // 1000,
@@ -66,6 +66,12 @@ class _UserEvents:
             "seen": self.items[_newest(self.items, np.flatnonzero(~hide), SEEN_LENGTH)],
             "hidden": self.items[_newest(self.items, np.flatnonzero(hide), HIDDEN_LENGTH)],
         }
+
+    def _by_millisecond(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The rows in the fold's order: milliseconds, then items, then ratings, those without one first."""
+        ratings = np.nan_to_num(self.ratings[rows], nan=-1.0)
+        order: NDArray[np.intp] = rows[np.lexsort((ratings, self.items[rows], self.times_us[rows] // 1000))]
+        return order
 
 
 def _newest(items: NDArray[np.int64], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:

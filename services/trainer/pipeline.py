@@ -19,8 +19,9 @@ import numpy as np
 from models.artifact import annotate, read_manifest, seal, verify
 from models.items import ItemTable
 from models.spec import FeatureSpec
-from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.runtime.registry import CHALLENGER, Registry
 from services.trainer.catalog import item_table
+from services.trainer.compute import Resources
 from services.trainer.data.imports import import_data
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import Snapshot
@@ -31,6 +32,7 @@ from services.trainer.p1 import evaluate_ranks
 from services.trainer.progress import Steps, mark_trained
 from services.trainer.ranking import Kind, RankerConfig, fit_ranker
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
+from services.trainer.rollout.release import promote_release
 
 WINDOW = 3
 """Events of each user that the ranker learns from: those before the last one."""
@@ -56,6 +58,13 @@ class Plan:
     """Hyper-parameters of the retrieval models."""
     rankers: Mapping[Kind, RankerConfig] = field(default_factory=dict)
     """Hyper-parameters of rankers that are not to be fitted with their defaults."""
+    resources: Resources = field(default_factory=Resources)
+    """What torch fits may use."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where fits keep their state until the run is published."""
+        return self.data_dir / "checkpoints"
 
 
 def train(plan: Plan, steps: Steps) -> dict[str, str]:
@@ -74,6 +83,7 @@ def train(plan: Plan, steps: Steps) -> dict[str, str]:
         with steps.step("registry: published"):
             versions = publish(plan, folders)
             mark_trained(plan.data_dir, versions)
+        shutil.rmtree(plan.checkpoints, ignore_errors=True)
         return versions
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
@@ -90,7 +100,16 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
     before, after = drafts / "before", drafts / "after"
     earlier = interactions.leave_last(WINDOW + 1)
     with steps.step("retrieval: fitted before the ranker's window") as advance:
-        fit_retrieval(earlier, before, lineage=lineage, config=plan.retrieval, seed=plan.seed, progress=advance)
+        fit_retrieval(
+            earlier,
+            before,
+            lineage=lineage,
+            config=plan.retrieval,
+            seed=plan.seed,
+            progress=advance,
+            resources=plan.resources,
+            checkpoint=plan.checkpoints / "two_tower_before",
+        )
         table = item_table(earlier.items, earlier.events_frame())
         with_index(before, table)
     rankers: dict[str, Path] = {kind: drafts / kind for kind in RANKERS}
@@ -104,7 +123,17 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
     for kind in RANKERS:
         with steps.step(f"ranker: {kind} fitted on {len(dataset.rows.labels):,} rows") as advance:
-            fit_ranker(kind, dataset, rankers[kind], plan.seed, advance, config=plan.rankers.get(kind), lineage=lineage)
+            fit_ranker(
+                kind,
+                dataset,
+                rankers[kind],
+                plan.seed,
+                advance,
+                config=plan.rankers.get(kind),
+                lineage=lineage,
+                resources=plan.resources,
+                checkpoint=plan.checkpoints / kind,
+            )
     known = interactions.leave_last(1)
     with steps.step("retrieval: refitted on everything but the last event") as advance:
         fit_retrieval(
@@ -115,6 +144,8 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
             seed=plan.seed,
             warm_start=before / "two_tower",
             progress=advance,
+            resources=plan.resources,
+            checkpoint=plan.checkpoints / "two_tower_after",
         )
         recall = with_index(after, item_table(known.items, known.events_frame()))
     steps.console.print(f"    served index against exact search: recall@100 [b]{recall:.4f}")
@@ -162,10 +193,10 @@ def publish(plan: Plan, folders: dict[str, Path]) -> dict[str, str]:
     versions = {
         name: registry.publish("ranker" if name in RANKERS else name, folder) for name, folder in folders.items()
     }
-    for name in RETRIEVAL:
-        registry.set_alias(name, CHAMPION, versions[name])
+    champions = {name: versions[name] for name in RETRIEVAL}
+    # What is on its way to the users descends from models that serve no longer: it ends.
+    promote_release(registry, {**champions, "ranker": versions[RANKERS[0]]})
     registry.set_alias("ranker", CHALLENGER, versions[RANKERS[1]])
-    registry.set_alias("ranker", CHAMPION, versions[RANKERS[0]])
     return versions
 
 

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from models.artifact import Manifest, seal, writing
-from models.dlrm import DlrmConfig, export_onnx
+from models.dlrm import Dlrm, DlrmConfig, export_onnx
 from models.lambdamart import LambdaMartConfig, fit_trees, to_onnx
 from models.ranking import MODEL_FILE, OnnxRanker, open_session
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
+from services.trainer.compute import Resources
+from services.trainer.fits import dlrm_on
 from services.trainer.ranking_dataset import RankingDataset
-from services.trainer.ranking_dlrm import fit_dlrm
 
 Kind = Literal["lambdamart", "dlrm"]
 RankerConfig = LambdaMartConfig | DlrmConfig
@@ -47,11 +48,14 @@ def fit_ranker(
     config: RankerConfig | None = None,
     lineage: Mapping[str, str] | None = None,
     held_out: float = 0.1,
+    resources: Resources | None = None,
+    checkpoint: Path | None = None,
 ) -> Manifest:
     """Fits one ranker and writes its artifact folder `out`, whole or not at all.
 
     `held_out` is the share of queries kept for early stopping; the manifest's metrics are of those. `progress(done,
     planned)` is called as the fit goes on. `lineage` adds data_snapshot, code_revision and the like.
+    `resources` and `checkpoint` are those of a network's fit; trees know neither.
     """
     config = config or (LambdaMartConfig() if kind == "lambdamart" else DlrmConfig())
     train, rest = dataset.split(held_out, seed)
@@ -59,7 +63,17 @@ def fit_ranker(
         if isinstance(config, LambdaMartConfig):
             _write_trees(draft, train, rest, dataset.spec, config, seed, progress)
         else:
-            _write_network(draft, train, rest, dataset.spec, config, seed, progress)
+            network = dlrm_on(
+                resources or Resources(),
+                train,
+                rest,
+                dataset.spec,
+                config,
+                seed,
+                progress,
+                checkpoint=checkpoint,
+            )
+            _write_network(draft, network, dataset.spec)
         ranker = OnnxRanker(open_session(draft / MODEL_FILE), kind, dataset.spec)
         stamp = {"seed": str(seed), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
         return seal(
@@ -86,26 +100,18 @@ def _write_trees(
 ) -> None:
     # Indices of a vocabulary have no order that a tree could split on.
     numeric = len(spec.numeric_columns)
-    booster = fit_trees(_first_columns(train, numeric), _first_columns(rest, numeric), config, seed, progress)
+    booster = fit_trees(first_columns(train, numeric), first_columns(rest, numeric), config, seed, progress)
     booster.save_model(str(draft / TREES_FILE))
     onnx.save(to_onnx(booster, len(spec.columns)), draft / MODEL_FILE)
 
 
-def _write_network(
-    draft: Path,
-    train: LabelledRows,
-    rest: LabelledRows,
-    spec: FeatureSpec,
-    config: DlrmConfig,
-    seed: int,
-    progress: Progress | None,
-) -> None:
-    network = fit_dlrm(train, rest, spec, config, seed, progress)
+def _write_network(draft: Path, network: Dlrm, spec: FeatureSpec) -> None:
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, draft / WEIGHTS_FILE)
     export_onnx(network, len(spec.columns), draft / MODEL_FILE)
 
 
-def _first_columns(rows: LabelledRows, count: int) -> LabelledRows:
+def first_columns(rows: LabelledRows, count: int) -> LabelledRows:
+    """The rows with their first `count` features only."""
     return replace(rows, features=np.ascontiguousarray(rows.features[:, :count]))
 
 

@@ -18,9 +18,11 @@ from models.item_content import ItemContent
 from models.popularity import Popularity, PopularityConfig, segment_name
 from models.tower_inputs import PROFILE_FIELDS, TowerInputs
 from models.two_tower import TwoTower, TwoTowerConfig
+from services.trainer.compute import Resources
 from services.trainer.data.interactions import Interactions
+from services.trainer.fits import tower_on
 from services.trainer.tower_artifact import take_over, weights_hash, write_tower
-from services.trainer.tower_fit import Progress, TowerData, TowerFitConfig, fit_tower
+from services.trainer.tower_fit import Progress, TowerData, TowerFitConfig
 from services.trainer.tower_windows import Sequences
 
 
@@ -47,11 +49,14 @@ def fit_retrieval(
     seed: int = 0,
     warm_start: Path | None = None,
     progress: Progress | None = None,
+    resources: Resources | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
     """Fits on every event of `interactions` and writes out/two_tower, out/co_visitation and out/popularity, sealed.
 
     The caller has left out what must not be seen. `warm_start` is the artifact folder of an earlier two_tower, whose
-    weights are the start of this one. `progress(done, planned)` counts steps.
+    weights are the start of this one. `progress(done, planned)` counts steps. `checkpoint` is where the fit of the
+    towers keeps its state, and finds it again after a kill; the caller removes it when the result is safe.
     """
     if not interactions.item_ids.size:
         raise ValueError("There are no events to fit retrieval models on.")
@@ -65,7 +70,16 @@ def fit_retrieval(
         if warm_start is not None:
             take_over(towers, data.inputs, data.content, warm_start)
 
-    towers, metrics = fit_tower(data, config.towers, config.fit, seed, begin if warm_start else None, progress)
+    towers, metrics = tower_on(
+        resources or Resources(),
+        data,
+        config.towers,
+        config.fit,
+        seed,
+        begin if warm_start else None,
+        progress,
+        checkpoint,
+    )
     manifest = Manifest(
         "two_tower",
         "two_tower",

@@ -1,91 +1,84 @@
-"""When the champion is due to be trained anew, and the runs that do it, one at a time."""
+"""Which run is due: a full one by age, a continuous one by time or by what came in, none while a release is tried."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.runtime.errors import CascadeError
-from services.runtime.logs import get_logger
-from services.runtime.metrics import TRAINING_RUNS, TRAINING_SECONDS
 from services.runtime.registry import CHAMPION, Registry
+from services.trainer.rollout.release import can_start
+from services.trainer.runs.arrivals import Arrivals
+from services.trainer.runs.folder import Runs, learned_until
+from services.trainer.runs.record import Kind, Run
 from services.trainer.settings import TrainerSettings
 
-log = get_logger("trainer")
 
-STOP_SECONDS = 10.0
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What the schedule says at a moment."""
 
-
-def command(settings: TrainerSettings) -> list[str]:
-    """A run as a process of its own: what it allocates goes when it ends."""
-    return [
-        sys.executable, "-m", "services.trainer", "train", "--data-dir", str(settings.data_dir),
-        "--dataset", settings.dataset, "--registry-url", settings.registry_url,
-    ]  # fmt: skip
+    kind: Kind | None
+    """The run to start now; None for none."""
+    trigger: str
+    """schedule or examples."""
+    next_at: datetime
+    """When the schedule looks for something to learn again, or starts a full run."""
+    new_examples: int
+    """Shown items that no run has learned from."""
 
 
 class Schedule:
-    """Due when the ranker's champion is `every_hours` old; a failed run is tried again after `retry_minutes`.
-
-    The age is read from the registry, so a restart neither forgets a run that is due nor repeats one that is done.
-    """
+    """Everything it needs is in the registry, the lake and the runs: a restart neither forgets nor repeats."""
 
     def __init__(
-        self, registry: Registry, settings: TrainerSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        registry: Registry,
+        settings: TrainerSettings,
+        runs: Runs,
+        arrivals: Arrivals,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._registry = registry
-        self._every = timedelta(hours=settings.every_hours)
-        self._now = now
+        self._registry, self._settings, self._runs, self._arrivals, self._now = registry, settings, runs, arrivals, now
 
-    def due_in(self) -> float:
-        """Seconds until the next run; 0 when it is due. NotFound without a champion. Blocks."""
-        trained = datetime.fromisoformat(self._registry.resolve("ranker", CHAMPION).manifest.lineage["created_at"])
-        return max(0.0, (trained + self._every - self._now()).total_seconds())
+    def due(self, tried_at: datetime, not_before: datetime) -> Due:
+        """What to do. `tried_at` is when a continuous run was last started, `not_before` when any may start again.
+
+        NotFound without a champion, Unavailable when the registry does not answer. Blocks.
+        """
+        settings, now = self._settings, self._now()
+        lineage = self._registry.resolve("ranker", CHAMPION).manifest.lineage
+        full_at = datetime.fromisoformat(lineage.get("full_at") or lineage["created_at"])
+        runs = self._runs.recent()
+        shown_us = max(learned_until(runs, "ranker"), microseconds(full_at))
+        new = self._arrivals.since("impressions", shown_us)
+        full_due = full_at + timedelta(hours=settings.every_hours)
+        learn_due = tried_at + timedelta(minutes=settings.learn_minutes)
+        next_at = max(min(full_due, learn_due), not_before)
+
+        def said(kind: Kind | None, trigger: str = "schedule") -> Due:
+            return Due(kind, trigger, next_at, new)
+
+        if now < not_before:
+            return said(None)
+        if any(run.state == "running" and run.kind == "continuous" for run in runs):
+            return said("continuous")  # its process was killed
+        if full_due <= now:
+            return said("full")
+        if can_start(self._registry) is not None:
+            return said(None)
+        if settings.learn_examples and new >= settings.learn_examples:
+            return said("continuous", "examples")
+        if learn_due <= now and (new or self._acted(runs, full_at)):
+            return said("continuous")
+        return said(None)
+
+    def _acted(self, runs: Sequence[Run], full_at: datetime) -> bool:
+        """Whether anybody did anything since the retrieval models were fitted."""
+        known_us = max(learned_until(runs, "retrieval"), microseconds(full_at))
+        return self._arrivals.newest("events", known_us) > known_us
 
 
-@asynccontextmanager
-async def following(schedule: Schedule, run: Sequence[str], retry_s: float) -> AsyncIterator[asyncio.Task[None]]:
-    """Runs in the background whenever it is due; leaving the block ends a run that goes on."""
-    task = asyncio.create_task(_follow(schedule, run, retry_s))
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _follow(schedule: Schedule, run: Sequence[str], retry_s: float) -> None:
-    while True:
-        try:
-            wait = await asyncio.to_thread(schedule.due_in)
-        except CascadeError as error:
-            log.warning("the schedule cannot be read", reason=error.sentence)
-            wait = retry_s
-        else:
-            log.info("next training", in_hours=round(wait / 3600, 2))
-        await asyncio.sleep(wait)
-        with TRAINING_SECONDS.time():
-            status = await _run_once(run)
-        TRAINING_RUNS.labels("failed" if status else "published").inc()
-        if status:
-            log.error("training failed", status=status, again_in_minutes=round(retry_s / 60, 1))
-        # After a success too: should the champion still be due, nothing would hold the loop back.
-        await asyncio.sleep(retry_s)
-
-
-async def _run_once(run: Sequence[str]) -> int:
-    """Exit status of one run."""
-    log.info("training")
-    process = await asyncio.create_subprocess_exec(*run, stdin=asyncio.subprocess.DEVNULL)
-    try:
-        return await process.wait()
-    except asyncio.CancelledError:
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            process.kill()
-        raise
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return round(moment.timestamp() * 1_000_000)

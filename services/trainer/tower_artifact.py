@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from models.artifact import DamagedArtifact, Manifest, read_manifest, seal, writing
 from models.content_tower import TOKEN_VECTORS_FILE
 from models.item_content import ItemContent
+from models.tower_fingerprint import FINGERPRINT, fingerprint
 from models.tower_inputs import PROFILE_FIELDS, TowerInputs, profiles_from_json
 from models.two_tower import ServedUser, TwoTower
 from models.user import HISTORY_LENGTH
@@ -28,7 +29,7 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 def write_tower(towers: TwoTower, inputs: TowerInputs, content: ItemContent, folder: Path, manifest: Manifest) -> None:
-    """Writes and seals the folder; `manifest` gets the vocabularies as its spec."""
+    """Writes and seals the folder; `manifest` gets the vocabularies as its spec, and what ties the two halves."""
     towers.eval()
     with torch.no_grad():
         items = F.normalize(towers.items(), dim=1).numpy()
@@ -39,7 +40,14 @@ def write_tower(towers: TwoTower, inputs: TowerInputs, content: ItemContent, fol
         np.save(draft / TOKEN_VECTORS_FILE, towers.items.content.weight.detach().numpy())
         save_file({name: value.contiguous() for name, value in towers.state_dict().items()}, draft / WEIGHTS_FILE)
         export_user_tower(towers, draft / MODEL_FILE)
-        seal(draft, replace(manifest, spec={**inputs.to_json(), "tokens": list(content.vocabulary)}))
+        seal(
+            draft,
+            replace(
+                manifest,
+                spec={**inputs.to_json(), "tokens": list(content.vocabulary)},
+                config={**manifest.config, FINGERPRINT: fingerprint(draft)},
+            ),
+        )
 
 
 def export_user_tower(towers: TwoTower, path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,10 +17,13 @@ from models.losses import sampled_info_nce
 from models.tower_inputs import TowerInputs
 from models.two_tower import TwoTower, TwoTowerConfig
 from models.user import HISTORY_LENGTH
+from services.trainer.checkpoints import Checkpoint, fingerprint
+from services.trainer.compute import Compute
 from services.trainer.item_factors import ppmi_factors
 from services.trainer.tower_windows import Batch, Sequences
+from services.trainer.training_loop import Progress, TrainingLoop
 
-Progress = Callable[[int, int], None]
+__all__ = ["HeldOut", "Progress", "TowerData", "TowerFitConfig", "fit_tower", "held_out_ranks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class TowerFitConfig:
     start_window: int = 10
     """Window of the counts whose factorisation the item table starts from."""
     threads: int = 2
-    """Threads of the fit."""
+    """Threads of the fit, over all processes that share it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,120 +87,150 @@ def fit_tower(
     seed: int,
     warm_start: Callable[[TwoTower], None] | None = None,
     progress: Progress | None = None,
+    *,
+    compute: Compute | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[TwoTower, dict[str, float]]:
-    """The towers of the best epoch, and their hit rates on the held-out events.
+    """The towers of the best epoch, on the CPU, and their hit rates on the held-out events.
 
     `warm_start` fills new towers with the weights of earlier ones; without it the item table starts from a
-    factorisation of co-occurrences. `progress(done, planned)` counts steps.
+    factorisation of co-occurrences. `progress(done, planned)` counts steps. `compute` is the GPU where there is one.
+    A fit that finds its own `checkpoint` goes on from there, on a CPU with the very weights it would have had.
     """
-    with torch.random.fork_rng(devices=[]), _arithmetic(config.threads):
-        torch.manual_seed(seed)
+    compute = compute or Compute.detect()
+    # Without the flush AdamW's moments of rare items become denormal numbers.
+    with compute.fitting(seed, config.threads, flush_denormals=True):
         random = np.random.default_rng(seed)
-        data, held = _split(data, config.held_out, random)
+        kept, held = _split(data, config.held_out, random)
         towers = TwoTower(data.inputs, data.content, shape)
-        if warm_start is None:
-            _start_from_counts(towers, data, shape, config, seed)
-        else:
+        if warm_start is not None:
             warm_start(towers)
-        epochs, rate = (
-            (config.epochs, config.learning_rate) if warm_start is None else (config.refit_epochs, config.refit_rate)
-        )
-        metrics = _Fit(towers, data, config, epochs, rate, random, progress).run(held)
-    return towers.eval(), metrics
+        own = None if checkpoint is None else _checkpoint(checkpoint, data, shape, config, seed, towers, warm_start)
+        if warm_start is None and compute.main and (own is None or own.read() is None):
+            _start_from_counts(towers, kept, shape, config, seed)
+        fit = TowerFit(towers, kept, held, config, compute, seed, random, warm_start is not None, progress, own)
+        metrics = fit.run()
+    return towers.cpu().eval(), metrics
 
 
-class _Fit:
-    """The state of one fit: optimiser, schedule, sampler."""
+def _checkpoint(
+    path: Path,
+    data: TowerData,
+    shape: TwoTowerConfig,
+    config: TowerFitConfig,
+    seed: int,
+    towers: TwoTower,
+    warm_start: Callable[[TwoTower], None] | None,
+) -> Checkpoint:
+    inputs, content, sequences = data.inputs, data.content, data.sequences
+    start = [] if warm_start is None else [fingerprint(value) for value in towers.state_dict().values()]
+    about = {
+        "shape": asdict(shape), "fit": asdict(config), "seed": seed, "padding": sequences.padding, "start": start,
+        "profiles": inputs.to_json(), "vocabulary": list(content.vocabulary),
+    }  # fmt: skip
+    arrays = (inputs.item_ids, inputs.user_ids, content.tokens, content.offsets, sequences.offsets, sequences.items)
+    return Checkpoint(path, fingerprint("two_tower", about, *arrays, data.profiles))
+
+
+class TowerFit(TrainingLoop[TwoTower, Batch]):
+    """Windows of the sequences against sampled negatives that all processes draw alike."""
 
     def __init__(
         self,
         towers: TwoTower,
         data: TowerData,
+        held: HeldOut,
         config: TowerFitConfig,
-        epochs: int,
-        peak: float,
+        compute: Compute,
+        seed: int,
         random: np.random.Generator,
+        again: bool,
         progress: Progress | None,
+        checkpoint: Checkpoint | None,
     ) -> None:
-        self._towers, self._data, self._config, self._random = towers, data, config, random
-        self._epochs, self._peak, self._progress = epochs, peak, progress
-        self._planned = max(epochs * data.sequences.batch_count(config.batch_windows), 1)
-        self._step = 0
-        self._optimizer = torch.optim.AdamW(towers.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
+        self._data, self._held, self._config = data, held, config
+        epochs = config.refit_epochs if again else config.epochs
+        self._peak = config.refit_rate if again else config.learning_rate
+        super().__init__(
+            towers,
+            lambda model: torch.optim.AdamW(
+                model.parameters(), lr=self._peak, weight_decay=config.weight_decay, fused=True
+            ),
+            compute,
+            seed=seed,
+            random=random,
+            epochs=epochs,
+            patience=config.patience,
+            planned=epochs * data.sequences.batch_count(config.batch_windows),
+            progress=progress,
+            checkpoint=checkpoint,
+        )
         counts = np.bincount(data.sequences.items, minlength=data.sequences.padding) + 1.0
         share = counts**config.negative_power / (counts**config.negative_power).sum()
         self._cumulative = np.cumsum(share)
-        self._log_expected = torch.from_numpy(np.log(share * config.negatives).astype(np.float32))
+        self._log_expected = compute.tensor(np.log(share * config.negatives).astype(np.float32))
 
-    def run(self, held: HeldOut) -> dict[str, float]:
-        """Fits until the epochs or the patience run out, and leaves the towers with their best weights."""
-        best, weights, metrics, waited = -math.inf, None, dict[str, float](), 0
-        for _ in range(self._epochs):
-            self._epoch()
-            ranks = held_out_ranks(self._towers, self._data, held)
-            # The mean of 1 / log2(1 + rank) moves with every rank, where a hit rate of so few users would jump.
-            quality = float((1.0 / np.log2(1.0 + ranks)).mean()) if ranks.size else 0.0
-            waited = 0 if quality > best else waited + 1
-            if waited == 0:
-                best, weights = quality, copy.deepcopy(self._towers.state_dict())
-                metrics = {f"held_out_hr@{k}": float((ranks <= k).mean()) for k in (10, 200) if ranks.size}
-            if waited >= self._config.patience:
-                break
-        if weights is not None:
-            self._towers.load_state_dict(weights)
-        return metrics
+    def batches(self) -> Iterator[Batch]:
+        return self._data.sequences.batches(self._config.batch_windows, self.random)
 
-    def _epoch(self) -> None:
-        self._towers.train()
-        for batch in self._data.sequences.batches(self._config.batch_windows, self._random):
-            self._schedule()
-            loss = self._loss(batch)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-            nn.utils.clip_grad_norm_(self._towers.parameters(), 1.0)
-            self._optimizer.step()
-            if self._progress is not None:
-                self._progress(min(self._step, self._planned), self._planned)
-
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        data = self._data
-        users, items = self._towers(
-            torch.from_numpy(batch.history),
-            torch.from_numpy(batch.users + 1),
-            torch.from_numpy(data.profiles[batch.users]),
+    def loss(self, call: nn.Module, batch: Batch) -> torch.Tensor:
+        compute, padding = self.compute, self._data.sequences.padding
+        drawn = np.searchsorted(self._cumulative, self.random.random(self._config.negatives))
+        negatives = compute.tensor(np.minimum(drawn, self._cumulative.size - 1))
+        mine = batch.share(compute.rank, compute.world)
+        # Places are found before the copy: a mask on a GPU would make every step wait for it.
+        places = np.flatnonzero(mine.targets != padding)
+        targets = compute.tensor(mine.targets.reshape(-1)[places])
+        with compute.autocast():
+            users, items = call(
+                compute.tensor(mine.history),
+                compute.tensor(mine.users + 1),
+                compute.tensor(self._data.profiles[mine.users]),
+            )
+        positions = users.float().flatten(0, 1).index_select(0, compute.tensor(places))
+        loss = sampled_info_nce(
+            positions, targets, items.float(), negatives, self._log_expected, self._config.temperature
         )
-        targets = torch.from_numpy(batch.targets)
-        real = targets != data.sequences.padding
-        drawn = np.searchsorted(self._cumulative, self._random.random(self._config.negatives))
-        negatives = torch.from_numpy(np.minimum(drawn, self._cumulative.size - 1))
-        temperature = self._config.temperature
-        return sampled_info_nce(users[real], targets[real], items, negatives, self._log_expected, temperature)
+        if compute.world == 1:
+            return loss
+        # A batch of fewer windows than processes leaves some with a window that is another's.
+        weight = places.size if compute.rank < batch.users.size else 0
+        return loss * (compute.world * weight / int((batch.targets != padding).sum()))
 
-    def _schedule(self) -> None:
-        self._step += 1
-        falling = 0.5 * (1.0 + math.cos(math.pi * min(self._step / self._planned, 1.0)))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._peak * min(1.0, self._step / self._config.warm_up) * (falling + 0.01)
+    def clip(self) -> None:
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+
+    def schedule(self, step: int) -> None:
+        falling = 0.5 * (1.0 + math.cos(math.pi * min(step / self.planned, 1.0)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._peak * min(1.0, step / self._config.warm_up) * (falling + 0.01)
+
+    def judge(self) -> tuple[float, dict[str, float]]:
+        ranks = held_out_ranks(self.model, self._data, self._held, self.compute)
+        # The mean of 1 / log2(1 + rank) moves with every rank, where a hit rate of so few users would jump.
+        quality = float((1.0 / np.log2(1.0 + ranks)).mean()) if ranks.size else 0.0
+        return quality, {f"held_out_hr@{k}": float((ranks <= k).mean()) for k in (10, 200) if ranks.size}
 
 
-def held_out_ranks(towers: TwoTower, data: TowerData, held: HeldOut) -> NDArray[np.int64]:
-    """(B,) rank from 1 of each held-out item among all items but those of the user's sequence."""
+def held_out_ranks(towers: TwoTower, data: TowerData, held: HeldOut, compute: Compute) -> NDArray[np.int64]:
+    """(B,) rank from 1 of each held-out item among all items but those of the user's sequence. Collective."""
     towers.eval()
     sequences = data.sequences
-    ranks = [np.empty(0, np.int64)]
-    for first in range(0, held.users.size, 256):
+    ranks = np.zeros(held.users.size, np.int64)
+    for first in range(256 * compute.rank, held.users.size, 256 * compute.world):
         users, targets = held.users[first : first + 256], held.targets[first : first + 256]
         history, lengths = sequences.newest(users, HISTORY_LENGTH)
         with torch.inference_mode():
             vectors, items = towers(
-                torch.from_numpy(history), torch.from_numpy(users + 1), torch.from_numpy(data.profiles[users])
+                compute.tensor(history), compute.tensor(users + 1), compute.tensor(data.profiles[users])
             )
-            scores = (vectors[torch.arange(users.size), torch.from_numpy(lengths)] @ items.T).numpy()
+            newest = vectors[torch.arange(users.size, device=compute.device), compute.tensor(lengths)]
+            scores = (newest @ items.T).cpu().numpy()
         wanted = scores[np.arange(users.size), targets]
         for row, user in enumerate(users.tolist()):
             scores[row, sequences.items[sequences.offsets[user] : sequences.offsets[user + 1]]] = -np.inf
-        ranks.append(1 + (scores > wanted[:, None]).sum(axis=1))
-    return np.concatenate(ranks)
+        ranks[first : first + 256] = 1 + (scores > wanted[:, None]).sum(axis=1)
+    return compute.total(ranks)
 
 
 def _split(data: TowerData, count: int, random: np.random.Generator) -> tuple[TowerData, HeldOut]:
@@ -218,16 +250,3 @@ def _start_from_counts(
     )
     with torch.no_grad():
         towers.items.ids.copy_(torch.from_numpy(factors * np.float32(shape.width**-0.5)))
-
-
-@contextmanager
-def _arithmetic(threads: int) -> Iterator[None]:
-    """This many threads, and no denormal numbers: AdamW's moments of rare items become ones, at 10 times the cost."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)

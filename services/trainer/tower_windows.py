@@ -25,6 +25,11 @@ class Batch:
     targets: NDArray[np.int64]
     """(B, L + 1) likewise."""
 
+    def share(self, rank: int, world: int) -> Batch:
+        """The windows of one of `world` processes; the first one where there are too few for all of them."""
+        rows = slice(rank, None, world) if rank < self.users.size else slice(0, 1)
+        return Batch(self.users[rows], self.history[rows], self.targets[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Sequences:

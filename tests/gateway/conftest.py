@@ -31,7 +31,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def peers() -> AsyncIterator[Peers]:
-    """Four peers that work until a test breaks them."""
+    """Peers that work until a test breaks them."""
     async with running_peers() as running:
         yield running
 

@@ -23,6 +23,8 @@ from services.pb import (
     reranker_pb2_grpc,
     retrieval_pb2,
     retrieval_pb2_grpc,
+    trainer_pb2,
+    trainer_pb2_grpc,
 )
 from services.runtime.convert import floats_from_bytes, items_to_proto, user_to_proto
 from services.runtime.errors import CascadeError
@@ -113,13 +115,16 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         """Forgets every filter."""
         self.lost = ""
         """Why the source two_tower has no answer."""
+        self.challenger: CascadeError | None = None
 
     async def Retrieve(self, request: retrieval_pb2.RetrieveRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
+        await self._refused(request.model, context)
         blocked = {*request.user.seen, *request.user.hidden, *request.exclude}
         seen = [number for number in ITEMS if number in request.user.seen]
         ids = [number for number in ITEMS if self.leaky or number not in blocked]
-        answer = self._answer(ids[: request.n], because=request.user.history[-1] if request.user.history else 0)
+        because = request.user.history[-1] if request.user.history else 0
+        answer = self._answer(ids[: request.n], because, request.model)
         answer.removed.append(common_pb2.Removed(reason="seen", ids=seen))
         return answer
 
@@ -127,7 +132,8 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         self, request: retrieval_pb2.ScoreItemsRequest, context: Any
     ) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
-        return self._answer(list(request.ids))
+        await self._refused(request.model, context)
+        return self._answer(list(request.ids), model=request.model)
 
     async def Similar(self, request: retrieval_pb2.SimilarRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
@@ -147,7 +153,11 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         model = common_pb2.ModelVersion(name="two_tower", version="7", kind="two_tower", loaded=True)
         return common_pb2.ListModelsResponse(models=[model])
 
-    def _answer(self, ids: list[int], because: int = 0) -> retrieval_pb2.RetrieveResponse:
+    async def _refused(self, model: str, context: Any) -> None:
+        if model == "challenger" and self.challenger is not None:
+            await context.abort(self.challenger.code, self.challenger.sentence)
+
+    def _answer(self, ids: list[int], because: int = 0, model: str = "") -> retrieval_pb2.RetrieveResponse:
         if self.switches.wrong:
             ids = [*ids, 1]
         scores = np.array([[1 / (1 + place), np.nan] for place in range(len(ids))], "<f4").reshape(-1, 2)
@@ -162,7 +172,7 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
                 ),
                 retrieval_pb2.SourceReport(source="popularity", proposed=len(ids), kept=len(ids) // 2),
             ],
-            model_versions={"two_tower": "7"},
+            model_versions={"two_tower": "8" if model == "challenger" else "7"},
         )
 
 
@@ -170,13 +180,21 @@ class RankerPeer(ranker_pb2_grpc.RankerServicer):
     def __init__(self) -> None:
         self.switches = Switches()
         self.challenger: CascadeError | None = None
+        self.slow_challenger = False
+        self.strange: dict[str, float] = {}
+        """Model -> what it says of every candidate."""
+        self.turned = False
+        """The challenger ranks the other way round."""
 
     async def Rank(self, request: ranker_pb2.RankRequest, context: Any) -> ranker_pb2.RankResponse:
         await self.switches.applied(request, context)
         if request.model == "challenger" and self.challenger is not None:
             await context.abort(self.challenger.code, self.challenger.sentence)
         ids = list(request.ids)[: 1 if self.switches.wrong else None]
-        scores = np.array(ids, "<f4") / 1000
+        if request.model == "challenger" and self.slow_challenger:
+            await asyncio.Event().wait()
+        scores = np.array(ids, "<f4") / (-1000 if self.turned and request.model == "challenger" else 1000)
+        scores[:] = self.strange.get(request.model, scores)
         rows = np.stack([scores, np.full(len(ids), np.nan, "<f4")], axis=1).astype("<f4")
         return ranker_pb2.RankResponse(
             scores=scores.tobytes(),
@@ -210,13 +228,49 @@ class RerankerPeer(reranker_pb2_grpc.RerankerServicer):
         )
 
 
+class TrainerPeer(trainer_pb2_grpc.RolloutsServicer):
+    """Tells of one rollout, and of every change to whoever watches."""
+
+    def __init__(self) -> None:
+        self._rollout = trainer_pb2.Rollout()
+        self._changed = asyncio.Condition()
+
+    async def say(self, **rollout: Any) -> None:
+        self._rollout = trainer_pb2.Rollout(**rollout)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def GetRollout(self, request: trainer_pb2.RolloutRequest, context: Any) -> trainer_pb2.Rollout:
+        return self._rollout
+
+    async def WatchRollout(
+        self, request: trainer_pb2.RolloutRequest, context: Any
+    ) -> AsyncIterator[trainer_pb2.Rollout]:
+        told: trainer_pb2.Rollout | None = None
+        while True:
+            told = await self._after(told)
+            yield told
+
+    async def _after(self, told: trainer_pb2.Rollout | None) -> trainer_pb2.Rollout:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._rollout is not told)
+        return self._rollout
+
+    async def Promote(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
+        return trainer_pb2.ModelChanged(champions={request.name: request.version or "13"})
+
+    async def Rollback(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
+        return trainer_pb2.ModelChanged(champions={request.name: "12"})
+
+
 class Peers:
-    """The four, each on a port of its own, which it keeps when it comes back."""
+    """The five, each on a port of its own, which it keeps when it comes back."""
 
     def __init__(self) -> None:
         self.features, self.retrieval, self.ranker, self.reranker = (
             FeaturesPeer(), RetrievalPeer(), RankerPeer(), RerankerPeer()
         )  # fmt: skip
+        self.trainer = TrainerPeer()
         self.urls: dict[str, str] = {}
         self._servers: dict[str, grpc.aio.Server] = {}
 
@@ -227,6 +281,7 @@ class Peers:
             "retrieval": lambda s: retrieval_pb2_grpc.add_RetrievalServicer_to_server(self.retrieval, s),
             "ranker": lambda s: ranker_pb2_grpc.add_RankerServicer_to_server(self.ranker, s),
             "reranker": lambda s: reranker_pb2_grpc.add_RerankerServicer_to_server(self.reranker, s),
+            "trainer": lambda s: trainer_pb2_grpc.add_RolloutsServicer_to_server(self.trainer, s),
         }
         server = grpc.aio.server()
         add[name](server)
@@ -261,9 +316,9 @@ def renamed(rows: ItemRows, title: str) -> ItemRows:
 
 @asynccontextmanager
 async def running_peers() -> AsyncIterator[Peers]:
-    """Four peers that work."""
+    """Five peers that work."""
     peers = Peers()
-    for name in ("features", "retrieval", "ranker", "reranker"):
+    for name in ("features", "retrieval", "ranker", "reranker", "trainer"):
         await peers.up(name)
     try:
         yield peers

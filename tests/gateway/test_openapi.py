@@ -19,10 +19,14 @@ CALLS = {
     "PUT /v1/items/{item_id}",
     "GET /v1/items/{item_id}",
     "DELETE /v1/items/{item_id}",
+    "POST /v1/items:bulk",
     "PUT /v1/users/{user_id}",
     "GET /v1/users/{user_id}",
     "DELETE /v1/users/{user_id}",
     "GET /v1/models",
+    "POST /v1/models/{name}:promote",
+    "POST /v1/models/{name}:rollback",
+    "GET /v1/rollout",
     "GET /v1/requests/{recommendation_id}/trace",
     "GET /health/live",
     "GET /health/ready",
@@ -57,9 +61,12 @@ async def test_every_call_is_described_and_its_example_works(client: httpx.Async
             found.add(f"{method.upper()} {path}")
             if path.endswith("/trace"):
                 continue
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            content = operation.get("requestBody", {}).get("content", {})
+            body = content.get("application/json", {})
             example = example_of(body["schema"], schemas) if body else None
-            response = await client.request(method, filled(path, operation), json=example)
+            text = content.get("application/x-ndjson", {}).get("example")
+            sent = {"content": text.encode()} if text else {"json": example}
+            response = await client.request(method, filled(path, operation), **sent)
             assert response.status_code in (200, 202, 204), (method, path, response.text)
             documented = operation["responses"][str(response.status_code)].get("content", {})
             shown = documented.get("application/json", {}).get("example")

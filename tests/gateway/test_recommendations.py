@@ -104,7 +104,7 @@ async def test_experiment_gives_its_share_the_challenger(opened: Opened, peers: 
     async with opened(challenger_share=0.5) as client:
         for user in range(1, 21):
             answer = (await client.post("/v1/recommendations", json={"user_id": str(user)})).json()
-            variant = "challenger" if share_of("ranker", user) < 0.5 else "champion"
+            variant = "challenger" if share_of("release", user) < 0.5 else "champion"
             assert answer["experiments"] == [{"key": "ranker", "variant": variant}]
             assert answer["model_versions"]["ranker"] == {"challenger": "13", "champion": "12"}[variant]
     assert {request.model for request in peers.ranker.switches.requests} == {"champion", "challenger"}

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 from kafka import KafkaConsumer, KafkaProducer
 from redis import Redis
 
+from loadtests.lake_ids import merged_from
 from services.features.packing import View
 from services.features.rows import Rows, unpack
 from services.pb import events_pb2
@@ -95,8 +96,10 @@ def value(redis: Redis, layouts: Mapping[str, View], view: str, entity: int, nam
 
 
 def lake_rows(data_dir: Path, kind: str) -> list[dict[str, Any]]:
-    """Every row of a kind in the lake, in the order of the files."""
-    files = [str(path) for path in sorted((data_dir / "lake" / kind).glob("**/*.parquet"))]
+    """Every row of a kind in the lake, in the order of the files; without those that a merge took in."""
+    paths = sorted((data_dir / "lake" / kind).glob("**/*.parquet"))
+    merged = {path.with_name(name) for path in paths for name in merged_from(path)}
+    files = [str(path) for path in paths if path not in merged]
     return cast(list[dict[str, Any]], ds.dataset(files, partitioning=None).to_table().to_pylist()) if files else []
 
 

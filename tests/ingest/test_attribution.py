@@ -61,6 +61,23 @@ def test_items_shown_are_counted_by_slot_arm_and_position_and_a_redelivered_slat
     }
 
 
+@pytest.mark.parametrize(
+    ("experiments", "arm"),
+    [
+        ({"ranker": "champion", "two_tower": "challenger"}, "challenger"),
+        ({"ranker": "champion", "two_tower": "champion"}, "champion"),
+        ({"ranker": "green"}, "other"),
+        ({}, "none"),
+    ],
+)
+def test_a_slate_that_any_challenger_had_a_part_in_is_the_challengers(experiments: dict[str, str], arm: str) -> None:
+    shown = slate("r-1", slots=("ranked",))
+    shown.experiments.clear()
+    shown.experiments.update(experiments)
+    Attribution().shown([shown])
+    assert counted(IMPRESSIONS) == {("ranked", arm, "1"): 1}
+
+
 def test_a_click_counts_where_its_item_was_shown_whatever_position_it_claims() -> None:
     attribution = Attribution()
     attribution.shown([slate("r-1", arm="challenger")])

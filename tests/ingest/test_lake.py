@@ -139,7 +139,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing_half_written(
 ) -> None:
     lake.add(Batch(events=[event()]))
     with monkeypatch.context() as full:
-        full.setattr("services.ingest.lake.os.fsync", _no_space)
+        full.setattr("services.ingest.files.os.fsync", _no_space)
         with pytest.raises(OSError, match="No space"):
             lake.flush()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -148,3 +148,11 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing_half_written(
 
 def _no_space(_: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_what_waits_is_weighed(lake: Lake) -> None:
+    sent, shown = event(), impression("r-1", list(range(1, 101)), [f"f{number}" for number in range(50)])
+    lake.add(Batch(events=[sent, sent], impressions=[shown]))
+    assert lake.bytes == sent.ByteSize() + shown.ByteSize(), "a duplicate weighs nothing"
+    lake.flush()
+    assert lake.bytes == 0

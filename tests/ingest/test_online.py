@@ -164,3 +164,46 @@ def test_the_largest_id_fits(redis: Redis, layouts: dict[str, View], writer: Onl
     writer.write([event(largest, largest)], [])
     history = value(redis, layouts, "user_history", largest, "history")
     assert history.astype(np.uint64).tolist() == [largest]
+
+
+def test_what_came_before_a_deletion_stays_forgotten_however_late_it_comes(
+    redis: Redis, layouts: dict[str, View], writer: OnlineWriter
+) -> None:
+    late, after = event(7, 5, "watch"), event(7, 5, "watch")
+    gone = change(delete_item=5)
+    late.ts_us, after.ts_us = gone.ts_us - 1, gone.ts_us + 1
+    writer.write([], [gone])
+    writer.write([late], [])
+    assert rows(redis, layouts["item_activity"], 5).presence.tolist() == [1]
+    assert value(redis, layouts, "user_activity", 7, "event_count") == 1
+    writer.write([after], [])
+    assert value(redis, layouts, "item_activity", 5, "event_count") == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_deletion_and_events_around_it_leave_those_after_it(
+    together: bool, redis: Redis, layouts: dict[str, View], writer: OnlineWriter
+) -> None:
+    gone = change(delete_user=7)
+    before, after = event(7, 1), event(7, 2)
+    before.ts_us, after.ts_us = gone.ts_us - 1, gone.ts_us + 1
+    if together:
+        writer.write([before, after], [gone])
+    else:
+        writer.write([before], [])
+        writer.write([], [gone])
+        writer.write([after], [])
+    assert value(redis, layouts, "user_history", 7, "history").tolist() == [2]
+    assert value(redis, layouts, "item_activity", 1, "event_count") == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_item_put_twice_keeps_its_first_date_in_one_batch_or_in_two(
+    together: bool, redis: Redis, layouts: dict[str, View], writer: OnlineWriter
+) -> None:
+    puts = [change(put_item=events_pb2.ItemRecord(id=5, title=title)) for title in ("Heet", "Heat")]
+    puts[0].ts_us = 3 * DAY_US
+    for portion in [puts] if together else [[put] for put in puts]:
+        writer.write([], portion)
+    assert value(redis, layouts, "item_profile", 5, "title") == "Heat"
+    assert value(redis, layouts, "item_profile", 5, "created_days") == 3.0

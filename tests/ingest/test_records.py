@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.records import Malformed, read, read_batch
+from services.ingest.versions import UPCASTERS
+from services.pb import events_pb2
 from tests.ingest.log import SCHEMA, change, event, impression
 
 NOW_US = 4_000_000_000_000_000
@@ -81,13 +83,45 @@ def test_a_bad_record_keeps_its_bytes_and_spares_its_neighbours() -> None:
     good = event()
     batch = read_batch([Raw(b"\xff\x00junk"), Raw(good.SerializeToString()), Raw(None)], NOW_US)
     assert batch.events == [good]
-    assert [letter.value for letter in batch.rejected] == [b"\xff\x00junk", b""]
-    assert (batch.rejected[0].topic, batch.rejected[0].partition, batch.rejected[0].offset) == ("events", 2, 5)
-    assert batch.rejected[0].key == b"7"
-    assert "not a Event" in batch.rejected[0].reason
+    assert [letter.message.value for letter in batch.rejected] == [b"\xff\x00junk", b""]
+    letter = batch.rejected[0].message
+    assert (letter.topic, letter.partition, letter.offset) == ("events", 2, 5)
+    assert letter.key == b"7"
+    assert "not a Event" in letter.reason
 
 
 @given(st.binary(max_size=200), st.sampled_from(["events", "impressions", "catalog", "elsewhere"]))
 def test_no_bytes_raise_anything_else(value: bytes, topic: str) -> None:
     with suppress(Malformed):
         read(topic, SCHEMA, value, NOW_US)
+
+
+def test_an_older_version_that_is_known_is_read_as_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = event()
+    old = events_pb2.Event()
+    old.CopyFrom(sent)
+    old.type = "play"
+
+    def renamed(topic: str, value: bytes) -> bytes:
+        message = events_pb2.Event.FromString(value)
+        message.type = {"play": "click"}.get(message.type, message.type)
+        return message.SerializeToString()
+
+    monkeypatch.setitem(UPCASTERS, b"0", renamed)
+    assert read("events", [("schema", b"0")], old.SerializeToString(), NOW_US) == sent
+    with pytest.raises(Malformed, match="type must be"):
+        read("events", SCHEMA, old.SerializeToString(), NOW_US)
+
+
+def test_an_old_record_that_cannot_be_made_a_current_one_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(topic: str, value: bytes) -> bytes:
+        raise ValueError("Version 0 had no items.")
+
+    monkeypatch.setitem(UPCASTERS, b"0", refused)
+    with pytest.raises(Malformed, match="Version 0 had no items"):
+        read("events", [("schema", b"0")], b"", NOW_US)
+
+
+def test_an_unknown_version_is_told_with_those_that_are_read() -> None:
+    with pytest.raises(Malformed, match=r"must be 1, not \[b'7'\]"):
+        read("events", [("schema", b"7")], event().SerializeToString(), NOW_US)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -128,6 +129,30 @@ def test_a_put_item_is_listed_and_a_deleted_one_is_gone(client: httpx.Client) ->
     assert client.delete("/v1/items/brand-new").status_code == 204
     assert "brand-new" not in shown(client.get("/v1/latest", params={"n": 20}).json())
     until(lambda: client.get("/v1/items/brand-new").status_code == 404)
+
+
+def proposed_by(client: httpx.Client, user: str, item: str) -> list[str]:
+    """The sources that bring an item among a user's candidates."""
+    answer = recommended(client, user)
+    trace = client.get(f"/v1/requests/{answer['recommendation_id']}/trace").raise_for_status().json()
+    return [source for found in trace["candidates"] if found["item_id"] == item for source in found["sources"]]
+
+
+def test_a_put_item_is_proposed_for_its_content_and_a_deleted_one_by_nobody(client: httpx.Client, world: Path) -> None:
+    user = active_user(world, 4)
+    like = client.get(f"/v1/items/{shown(recommended(client, user))[0]}").json()
+    body = {"title": "Newcomer", "year": like["year"], "genres": like["genres"], "creators": like["creators"]}
+    deleted = {"item_id": "newcomer-1", "delete": True}
+    answer = client.post("/v1/items:bulk", content="\n".join(
+        json.dumps(line) for line in ({"item_id": "newcomer-1"} | body, {"item_id": "newcomer-2"} | body, deleted)
+    )).raise_for_status().json()  # fmt: skip
+    assert answer == {"accepted": 3, "rejected": []}
+    until(lambda: "two_tower" in proposed_by(client, user, "newcomer-2"))
+    assert proposed_by(client, user, "newcomer-1") == []
+    assert client.delete("/v1/items/newcomer-2").status_code == 204
+    assert proposed_by(client, user, "newcomer-2") == []
+    until(lambda: client.get("/v1/items/newcomer-2").status_code == 404)
+    assert proposed_by(client, user, "newcomer-2") == []
 
 
 def test_the_trace_tells_why_these_items_and_why_not_those(client: httpx.Client, world: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.items import ITEM_COLUMNS, ItemRows, ItemTable
 from models.normalizer import Normalizer
-from models.spec import RETRIEVAL_COLUMNS, FeatureSpec
+from models.spec import POSITION_COLUMN, RETRIEVAL_COLUMNS, FeatureSpec
 from models.user import UserState
 from tests.models.small_catalog import DAY_MS, NOW_MS, catalog, retrieval_scores, spec, user
 
@@ -150,6 +150,20 @@ def test_a_spec_of_other_columns_is_refused() -> None:
     data["columns"] = data["columns"][:-1]
     with pytest.raises(ValueError, match="Train again"):
         FeatureSpec.from_json(data)
+
+
+def test_every_candidate_is_scored_as_if_at_the_top_and_a_real_place_keeps_its_value_when_normalised() -> None:
+    items = catalog()
+    of = spec(items)
+    rows = of.assemble(user(), items, items.ids, retrieval_scores(len(items)), NOW_MS)
+    place = of.columns.index(POSITION_COLUMN)
+    assert of.numeric_columns[-1] == POSITION_COLUMN
+    assert not rows[:, place].any()
+    normalizer = of.with_normalizer(rows).normalizer
+    assert normalizer is not None
+    shown = rows[:, : len(of.numeric_columns)].copy()
+    shown[:, place] = np.log2(np.arange(1, len(items) + 1))
+    np.testing.assert_allclose(normalizer.apply(shown)[:, place], shown[:, place], rtol=1e-6)
 
 
 def test_a_profile_value_outside_the_vocabulary_is_unknown() -> None:

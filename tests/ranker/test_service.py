@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,14 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     ):
         with attempt:
             assert await holds()
+
+
+async def found(stub: ranker_pb2_grpc.RankerAsyncStub, model: str) -> bool:
+    try:
+        await rank(stub, [1], model=model)
+    except NotFound:
+        return False
+    return True
 
 
 async def test_scores_are_those_of_the_artifact_on_the_rows_it_returns(published: Published) -> None:
@@ -148,6 +158,46 @@ async def test_a_new_champion_takes_over_and_the_old_one_stays_by_number(publish
 
         await until(swapped)
         assert (await rank(stub, [1], model="1")).model_version == "1"
+
+
+async def test_no_request_fails_while_aliases_move(published: Published) -> None:
+    third = published.registry.publish("ranker", published.drafts / "trees")
+    async with running(published.data_dir) as (stub, _):
+        answered: list[tuple[str, str]] = []
+        over = asyncio.Event()
+
+        async def asking(model: str) -> None:
+            while not over.is_set():
+                answered.append((model, (await rank(stub, [1, 2, 3], model=model)).model_version))
+
+        async def served(model: str, version: str) -> bool:
+            return (await rank(stub, [1], model=model)).model_version == version
+
+        published.registry.set_alias("ranker", "challenger", "2")
+        await until(lambda: found(stub, "challenger"))
+        async with asyncio.TaskGroup() as tasks:
+            for model in ("champion", "challenger"):
+                tasks.create_task(asking(model))
+            for move in range(20):
+                champion, challenger = (third, "2") if move % 2 else ("2", third)
+                await asyncio.to_thread(published.registry.set_alias, "ranker", "previous", challenger)
+                await asyncio.to_thread(published.registry.set_alias, "ranker", "champion", champion)
+                await asyncio.to_thread(published.registry.set_alias, "ranker", "challenger", challenger)
+                await until(partial(served, "champion", champion))
+                await until(partial(served, "challenger", challenger))
+            over.set()
+    assert {version for model, version in answered if model == "champion"} <= {"1", "2", third}
+    assert {version for model, version in answered if model == "challenger"} == {"2", third}
+
+
+async def test_what_gate_and_rollout_said_travels_with_the_version(published: Published) -> None:
+    published.registry.tag("ranker", "1", "gate", "passed")
+    published.registry.tag("ranker", "1", "rollout", "champion")
+    async with running(published.data_dir) as (stub, _):
+        listed = await call(stub.ListModels, common_pb2.ListModelsRequest(), timeout=DEADLINE_S, peer="ranker")
+    told = {model.version: dict(model.lineage) for model in listed.models}
+    assert (told["1"]["gate"], told["1"]["rollout"]) == ("passed", "champion")
+    assert "gate" not in told["2"]
 
 
 async def test_a_changed_catalog_is_what_is_scored(published: Published) -> None:

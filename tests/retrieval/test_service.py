@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.retrieval.settings import RetrievalSettings
 from services.runtime.client import call, open_channel
 from services.runtime.convert import matrix_from_proto
 from services.runtime.errors import InvalidArgument, NotFound
-from services.runtime.registry import CHAMPION, Registry
+from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.server import serving
 from tests.retrieval.artifacts import MODELS
 from tests.retrieval.features_peer import FeaturesPeer
@@ -155,6 +156,68 @@ async def test_a_new_champion_is_swapped_in_without_a_failed_request(artifacts: 
             return bool(answer.model_versions["two_tower"] == "2")
 
         assert await eventually(swapped)
+
+
+async def test_no_request_fails_while_three_models_move_together(artifacts: Path, data_dir: Path) -> None:
+    async with running(data_dir) as stack:
+        registry = stack.registry
+        other = {name: registry.publish(name, artifacts / name, CHALLENGER) for name in MODELS}
+        sets = (dict.fromkeys(MODELS, "1"), other)
+        answered: list[tuple[str, dict[str, str]]] = []
+        over = asyncio.Event()
+
+        def move(champion: dict[str, str], challenger: dict[str, str]) -> None:
+            for name in MODELS:
+                registry.set_alias(name, CHALLENGER, challenger[name])
+                registry.set_alias(name, CHAMPION, champion[name])
+
+        async def asking(model: str) -> None:
+            while not over.is_set():
+                answer = await stack.retrieve(model=model)
+                assert len(answer.ids) == 20
+                assert not any(report.error for report in answer.reports)
+                answered.append((model, dict(answer.model_versions)))
+
+        async def served(model: str, versions: dict[str, str]) -> bool:
+            try:
+                return dict((await stack.retrieve(model=model)).model_versions) == versions
+            except NotFound:
+                return False
+
+        await eventually(partial(served, "challenger", other))
+        async with asyncio.TaskGroup() as tasks:
+            for model in ("champion", "challenger"):
+                tasks.create_task(asking(model))
+            for turn in range(20):
+                champion, challenger = sets[1 - turn % 2], sets[turn % 2]
+                await asyncio.to_thread(move, champion, challenger)
+                await eventually(partial(served, "champion", champion))
+                await eventually(partial(served, "challenger", challenger))
+            over.set()
+    for model in ("champion", "challenger"):
+        seen = [versions for asked, versions in answered if asked == model]
+        assert all(versions in sets for versions in seen), "Models of two releases answered together."
+        assert all(versions in seen for versions in sets)
+
+
+async def test_a_challenger_scores_a_list_too_and_says_what_was_said_of_it(artifacts: Path, data_dir: Path) -> None:
+    async with running(data_dir) as stack:
+        for name in MODELS:
+            stack.registry.publish(name, artifacts / name, CHALLENGER, {"gate": "passed"})
+        request = retrieval_pb2.ScoreItemsRequest(user=common_pb2.UserState(user_id=1), ids=[30], model="challenger")
+
+        async def loaded() -> bool:
+            try:
+                answer = await call(stack.stub.ScoreItems, request, timeout=5, peer="retrieval")
+            except NotFound:
+                return False
+            return dict(answer.model_versions) == dict.fromkeys(MODELS, "2")
+
+        assert await eventually(loaded)
+        listed = await call(stack.stub.ListModels, common_pb2.ListModelsRequest(), timeout=5, peer="retrieval")
+    told = {(model.name, model.version): (model.loaded, model.lineage.get("gate", "")) for model in listed.models}
+    assert told["two_tower", "2"] == (True, "passed")
+    assert told["two_tower", "1"] == (True, "")
 
 
 async def test_without_a_champion_it_does_not_start(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -16,6 +18,15 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from models.artifact import DamagedArtifact, Manifest, seal, writing
 from services.runtime.errors import NotFound, SettingsError, Unavailable
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+
+HOLDER = """
+import sys
+from pathlib import Path
+from services.runtime.registry import Registry
+with Registry(None, Path(sys.argv[1])).exclusive():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @contextmanager
@@ -96,6 +107,66 @@ def test_a_damaged_artifact_is_neither_published_nor_resolved(registry: Registry
     with pytest.raises(DamagedArtifact, match=r"model.onnx"):
         registry.publish("damaged", draft)
     assert len(registry.versions("damaged")) == 1
+
+
+def test_every_alias_is_told_and_can_be_taken_away(registry: Registry, tmp_path: Path) -> None:
+    assert registry.aliases("tried") == {}
+    registry.publish("tried", artifact(tmp_path / "a"), CHAMPION)
+    registry.set_alias("tried", CHALLENGER, "1")
+    assert registry.aliases("tried") == {CHAMPION: "1", CHALLENGER: "1"}
+    registry.remove_alias("tried", CHALLENGER)
+    registry.remove_alias("tried", CHALLENGER)
+    assert registry.aliases("tried") == {CHAMPION: "1"}
+    with pytest.raises(NotFound):
+        registry.set_alias("tried", CHALLENGER, "9")
+
+
+def test_notes_and_tags_are_kept(registry: Registry, tmp_path: Path) -> None:
+    assert registry.noted("noted", "rollout") is None
+    registry.note("noted", "rollout", "x" * 5000)
+    assert registry.noted("noted", "rollout") == "x" * 5000
+    version = registry.publish("noted", artifact(tmp_path / "a"), tags={"gate": "passed"})
+    registry.tag("noted", version, "rollout", "canary")
+    tags = registry.resolve("noted", version).tags
+    assert (tags["gate"], tags["rollout"]) == ("passed", "canary")
+
+
+def test_pruning_keeps_the_newest_the_aliased_and_the_young(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in range(5):
+        registry.publish("many", artifact(tmp_path / str(made)), CHAMPION if made == 1 else None)
+    folders = {version.version: version.folder for version in registry.versions("many")}
+    orphan = shutil.copytree(tmp_path / "0", folders["1"].parent / "orphan")
+    assert registry.prune("many", keep=2) == [], "all of them are young"
+    assert orphan.is_dir()
+    monkeypatch.setattr("services.runtime.registry.YOUNG_SECONDS", -60)
+    assert registry.prune("many", keep=2) == ["3", "1"]
+    assert [version.version for version in registry.versions("many")] == ["5", "4", "2"]
+    assert {version for version, folder in folders.items() if folder.is_dir()} == {"5", "4", "2"}
+    assert not orphan.exists()
+    assert registry.resolve("many").version == "2"
+    assert registry.prune("nothing at all") == []
+
+
+def test_only_one_process_at_a_time_is_exclusive(tmp_path: Path) -> None:
+    # The lock lies beside the files; MLflow has no part in it.
+    mine = Registry(cast(Any, None), tmp_path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Unavailable, match="written by another process"), mine.exclusive(seconds=0.1):
+            raise AssertionError("two at a time")
+    finally:
+        holder.kill()
+        holder.wait(10)
+        holder.communicate()
+    # The end of a process gives its lock back.
+    with mine.exclusive():
+        assert (tmp_path / ".writer.lock").is_file()
 
 
 def test_a_reader_never_makes_a_registry(tmp_path: Path) -> None:

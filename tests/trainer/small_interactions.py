@@ -16,13 +16,20 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 def ring(users: int = 240, length: int = 14, seed: int = 0, first_item: int = 1) -> Interactions:
     """Women go up the ring by one, men down; items are first_item ... first_item + ITEMS - 1, users 1, 2, ...."""
+    return Interactions.of(*ring_tables(users, length, seed, first_item))
+
+
+def ring_tables(
+    users: int = 240, length: int = 14, seed: int = 0, first_item: int = 1
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The same as users, items and events of a lake."""
     random = np.random.default_rng(seed)
     rows = []
     for user in range(1, users + 1):
         step = 1 if user % 2 else -1
         start = int(random.integers(ITEMS))
         rows += [(user, first_item + (start + step * place) % ITEMS, place) for place in range(length)]
-    return Interactions.of(_users(users), _items(first_item), _events(rows))
+    return _users(users), _items(first_item), _events(rows)
 
 
 def _users(count: int) -> pl.DataFrame:

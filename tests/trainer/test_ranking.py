@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm
@@ -17,11 +18,13 @@ from models.dlrm import Dlrm, DlrmConfig
 from models.lambdamart import LambdaMartConfig
 from models.ranking import load_ranker
 from models.rows import LabelledRows
+from services.trainer.compute import Compute
 from services.trainer.ranking import TREES_FILE, WEIGHTS_FILE, Kind, RankerConfig, fit_ranker
 from services.trainer.ranking_dataset import RankingDataset, RankingQuery
 from services.trainer.ranking_dlrm import fit_dlrm, held_out_loss
 from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, separable_rows, spec, user
 
+CPU = Compute(torch.device("cpu"))
 CONFIGS: dict[Kind, RankerConfig] = {
     "lambdamart": LambdaMartConfig(trees=20, leaves=7, min_rows_in_leaf=5, threads=1),
     "dlrm": DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=8, batch_rows=240, threads=1),
@@ -155,7 +158,33 @@ def test_the_network_kept_is_the_best_epoch_and_one_seed_gives_one_network() -> 
         held_out.features, random.permuted(held_out.labels.reshape(-1, 12), axis=1).reshape(-1), held_out.weights,
         held_out.group_sizes,
     )  # fmt: skip
-    first, second = (fit_dlrm(train, noise, dataset.spec, config, seed=5) for _ in range(2))
+    first, second = (fit_dlrm(train, noise, dataset.spec, config, seed=5, compute=CPU) for _ in range(2))
     stubborn = fit_dlrm(train, train, dataset.spec, config, seed=5)
     assert held_out_loss(first, noise, config) == held_out_loss(second, noise, config)
     assert held_out_loss(first, noise, config) < held_out_loss(stubborn, noise, config)
+
+
+def test_a_network_that_starts_from_an_earlier_one_is_never_worse_on_the_held_out_queries() -> None:
+    dataset = separable_dataset()
+    train, held_out = dataset.split(0.2, seed=0)
+    config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=6, batch_rows=240, learning_rate=0.02, threads=1)
+    earlier = fit_dlrm(train, held_out, dataset.spec, config, seed=5)
+    # Steps this long only lead away, so that the start wins against every epoch.
+    wild = replace(config, learning_rate=10.0, epochs=2)
+    kept = fit_dlrm(train, held_out, dataset.spec, wild, seed=6, start=earlier.state_dict())
+    assert held_out_loss(kept, held_out, config) == held_out_loss(earlier, held_out, config)
+    # And short steps lead on from it.
+    gentle = replace(config, learning_rate=1e-3, epochs=2)
+    later = fit_dlrm(train, held_out, dataset.spec, gentle, seed=6, start=earlier.state_dict())
+    anew = fit_dlrm(train, held_out, dataset.spec, gentle, seed=6)
+    assert held_out_loss(later, held_out, config) < held_out_loss(earlier, held_out, config)
+    assert held_out_loss(later, held_out, config) < held_out_loss(anew, held_out, config)
+
+
+def test_weights_of_another_shape_cannot_be_the_start() -> None:
+    dataset = separable_dataset()
+    train, held_out = dataset.split(0.2, seed=0)
+    config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=1, threads=1)
+    wider = Dlrm(dataset.spec, replace(config, width=8)).state_dict()
+    with pytest.raises(ValueError, match="cannot be the start of the DLRM"):
+        fit_dlrm(train, held_out, dataset.spec, config, seed=0, start=wider)

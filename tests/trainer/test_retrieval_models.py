@@ -13,6 +13,7 @@ from models.popularity import Popularity
 from models.two_tower import TwoTowerConfig
 from models.user import UserState
 from models.user_tower import UserTower
+from services.trainer.compute import Compute
 from services.trainer.data.interactions import Interactions
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval, tower_data
 from services.trainer.tower_fit import TowerFitConfig, fit_tower
@@ -60,8 +61,8 @@ def test_strangers_without_history_get_a_vector(fitted: Path) -> None:
 
 
 def test_one_seed_gives_one_model() -> None:
-    data, config = tower_data(ring(60)), replace(CONFIG.fit, epochs=1)
-    first, second = (fit_tower(data, CONFIG.towers, config, seed=3)[0].items.ids for _ in range(2))
+    data, config, cpu = tower_data(ring(60)), replace(CONFIG.fit, epochs=1), Compute.detect("cpu")
+    first, second = (fit_tower(data, CONFIG.towers, config, seed=3, compute=cpu)[0].items.ids for _ in range(2))
     assert torch.equal(first, second)
 
 

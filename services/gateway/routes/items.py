@@ -1,4 +1,4 @@
-"""The catalog, item by item."""
+"""The catalog, item by item or many at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.gateway.bulk import BulkItems, item_of
 from services.gateway.catalog import Item
+from services.gateway.problems import problem
 from services.gateway.routes import ItemId, answered, documented, gateway_of
-from services.gateway.schemas import ItemBody
+from services.gateway.schemas import DeletionLine, ItemBody, ItemLine
 from services.runtime.errors import NotFound
 from services.runtime.ids import to_int
 
@@ -25,19 +27,49 @@ ITEM = {
 }
 
 
+BULK = {
+    "accepted": 2,
+    "rejected": [{"line": 2, "item_id": "7", "code": "missing", "field": "title", "message": "title: Field required."}],
+}
+LINES = (
+    '{"item_id": "metropolis-2", "title": "Metropolis", "year": 1927, "genres": ["Drama", "Sci-Fi"]}\n'
+    '{"item_id": "7", "genres": ["Drama"]}\n'
+    '{"item_id": "318", "delete": true}\n'
+)
+LINE_SCHEMA = {"anyOf": [model.model_json_schema() for model in (ItemLine, DeletionLine)]}
+BULK_BODY = {
+    "required": True,
+    "description": "One JSON object a line: an item as in PUT with its item_id, or {item_id, delete: true}.",
+    "content": {"application/x-ndjson": {"schema": {"type": "string"}, "itemSchema": LINE_SCHEMA, "example": LINES}},
+}
+
+
+@router.post(
+    "/v1/items:bulk",
+    responses=documented(BULK, 403, 413, 503),
+    openapi_extra={"requestBody": BULK_BODY},
+)
+async def post_items(request: Request) -> Response:
+    """Puts and deletes many items, a line each; at most 10,000. One bad line never spoils its neighbours, and a 200
+    means that the event log keeps every accepted one. Nothing but bad lines is a 422. Sending a body again is harmless,
+    so after a 503, which may come when some lines are kept already, send it all again.
+    """
+    gateway = gateway_of(request)
+    outcome = await BulkItems(gateway.catalog, gateway.publisher).take(await request.body())
+    if not outcome.accepted:
+        errors = [
+            {"field": f"{entry['line']}.{entry['field']}", "message": entry["message"]} for entry in outcome.rejected
+        ]
+        detail = " ".join(f"Line {entry['line']}: {entry['message']}" for entry in outcome.rejected[:5])
+        return problem(422, detail or "The body has no line with an item.", errors, rejected=outcome.rejected)
+    return answered({"accepted": outcome.accepted, "rejected": outcome.rejected})
+
+
 @router.put("/v1/items/{item_id}", responses=documented(ITEM, 400, 403, 413, 503))
 async def put_item(request: Request, item_id: ItemId, body: ItemBody) -> Response:
     """Adds or replaces an item; it can be recommended within seconds."""
     gateway = gateway_of(request)
-    old = gateway.catalog.item(to_int(item_id))
-    item = Item(
-        item_id=item_id,
-        title=body.title,
-        year=body.year,
-        genres=tuple(body.genres),
-        creators=tuple(body.creators),
-        created_at=body.created_at or (old.created_at if old else None),
-    )
+    item = item_of(item_id, body, gateway.catalog)
     await gateway.publisher.put_item(item)
     return answered(_told(item))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,8 @@ class QdrantIndex:
         timeout_s: float = 5.0,
     ) -> None:
         self._client = client
-        self._collection = collection
+        self.collection = collection
+        """Its name on the server."""
         self._channel = channel
         self._searcher: Any = None if channel is None else wire.PointsStub(channel)  # type: ignore[no-untyped-call]  # generated without types
         self._timeout_s = timeout_s
@@ -49,11 +50,11 @@ class QdrantIndex:
 
     def _create(self, dimension: int) -> None:
         self._client.create_collection(
-            self._collection,
+            self.collection,
             vectors_config=models.VectorParams(size=dimension, distance=models.Distance.DOT),
             hnsw_config=models.HnswConfigDiff(m=16, ef_construct=128),
         )
-        self._client.create_payload_index(self._collection, CATEGORY_FIELD, models.PayloadSchemaType.KEYWORD)
+        self._client.create_payload_index(self.collection, CATEGORY_FIELD, models.PayloadSchemaType.KEYWORD)
 
     def upsert(
         self, ids: NDArray[np.uint64], vectors: NDArray[np.float32], categories: Sequence[Sequence[str]]
@@ -67,12 +68,12 @@ class QdrantIndex:
                 payloads=[{CATEGORY_FIELD: list(names)} for names in categories[part]],
             )
             with self._answering():
-                self._client.upsert(self._collection, batch, wait=True)
+                self._client.upsert(self.collection, batch, wait=True)
 
     def delete(self, ids: NDArray[np.uint64]) -> None:
         """Removes points."""
         with self._answering():
-            self._client.delete(self._collection, models.PointIdsList(points=ids.tolist()), wait=True)
+            self._client.delete(self.collection, models.PointIdsList(points=ids.tolist()), wait=True)
 
     def search(
         self,
@@ -86,12 +87,12 @@ class QdrantIndex:
         """The n nearest points."""
         with self._answering():
             if self._searcher is not None:
-                request = _wire_query(self._collection, vector, n, ef or breadth(n), categories, exclude)
+                request = _wire_query(self.collection, vector, n, ef or breadth(n), categories, exclude)
                 points = self._searcher.Query(request, timeout=self._timeout_s).result
                 ids, scores = [point.id.num for point in points], [point.score for point in points]
             else:
                 found = self._client.query_points(
-                    self._collection,
+                    self.collection,
                     query=vector.tolist(),
                     limit=n,
                     query_filter=_filter(categories, exclude),
@@ -104,7 +105,24 @@ class QdrantIndex:
     def count(self) -> int:
         """Number of points."""
         with self._answering():
-            return int(self._client.count(self._collection, exact=True).count)
+            return int(self._client.count(self.collection, exact=True).count)
+
+    def lead(self, alias: str) -> None:
+        """Lets `alias` mean this collection from now on; whoever reads through it sees the old one or the new one."""
+        with self._answering():
+            taken = any(entry.alias_name == alias for entry in self._client.get_aliases().aliases)
+            away = [models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))] if taken else []
+            here = models.CreateAlias(collection_name=self.collection, alias_name=alias)
+            self._client.update_collection_aliases([*away, models.CreateAliasOperation(create_alias=here)])
+
+    def drop(self, collections: Iterable[str]) -> list[str]:
+        """Deletes other collections of this server; returns those that were there."""
+        with self._answering():
+            there = {entry.name for entry in self._client.get_collections().collections}
+            gone = sorted(there.intersection(collections) - {self.collection})
+            for collection in gone:
+                self._client.delete_collection(collection)
+        return gone
 
     def close(self) -> None:
         """Closes the connections."""
@@ -117,7 +135,7 @@ class QdrantIndex:
         try:
             yield
         except (ApiException, grpc.RpcError, OSError) as error:
-            raise Unavailable(f"The vector index {self._collection!r} does not answer: {error!r}") from error
+            raise Unavailable(f"The vector index {self.collection!r} does not answer: {error!r}") from error
 
 
 def _filter(categories: Sequence[str], exclude: NDArray[np.uint64] | None) -> models.Filter | None:

@@ -1,0 +1,147 @@
+"""From a champion and clicks to a challenger that is better, bounded, and the same every time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+
+from models.artifact import read_manifest, verify
+from models.ranking import OnnxRanker, load_ranker
+from services.trainer.examples.examples import Examples
+from services.trainer.learning.config import LearnConfig, Position
+from services.trainer.learning.fit import BASE_TREES, fit_challenger
+from services.trainer.ranking import TREES_FILE, Kind
+from tests.trainer.learning.world import champion, share_of_best, shown, wanted
+
+QUICK = LearnConfig(trees=40, epochs=8)
+KINDS: tuple[Kind, ...] = ("lambdamart", "dlrm")
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("champions") / "lambdamart"
+    champion("lambdamart", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("champions") / "dlrm"
+    champion("dlrm", folder)
+    return folder
+
+
+def clicks(ranker: Path, slates: int = 800, seed: int = 1, valid: float = 0.2) -> tuple[Examples, Examples]:
+    return shown(load_ranker(ranker), slates, seed).split_newest(valid)
+
+
+def learned(ranker: Path, out: Path, position: Position, seed: int = 0, slates: int = 800) -> OnnxRanker:
+    train, valid = clicks(ranker, slates, seed + 10)
+    fit_challenger(train, valid, ranker, out, replace(QUICK, position=position), seed=seed)
+    return load_ranker(out)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clicks_make_a_ranker_that_orders_better_and_has_the_champions_spec(
+    kind: Kind, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    before: Path = request.getfixturevalue("trees" if kind == "lambdamart" else "network")
+    told: list[tuple[int, int]] = []
+    train, valid = clicks(before)
+    manifest = fit_challenger(
+        train, valid, before, tmp_path / "new", QUICK, seed=3, lineage={"dataset": "d"},
+        progress=lambda done, planned: told.append((done, planned)),
+    )  # fmt: skip
+    assert share_of_best(load_ranker(tmp_path / "new")) > share_of_best(load_ranker(before)) + 0.04
+    assert manifest.metrics["valid_log_loss"] < manifest.metrics["valid_champion_log_loss"]
+    assert verify(tmp_path / "new") == manifest
+    assert (manifest.kind, manifest.spec) == (kind, read_manifest(before).spec)
+    assert (manifest.lineage["seed"], manifest.lineage["dataset"]) == ("3", "d")
+    assert all(0 < done <= planned for done, planned in told)
+    assert told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_examples_and_seed_give_the_same_bytes(
+    kind: Kind, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    before: Path = request.getfixturevalue("trees" if kind == "lambdamart" else "network")
+    train, valid = clicks(before, slates=200)
+    config = replace(QUICK, epochs=1)
+    first, second = (
+        fit_challenger(train, valid, before, tmp_path / name, config, seed=1) for name in ("first", "second")
+    )
+    assert (first.metrics, first.files, first.config) == (second.metrics, second.files, second.config)
+
+
+def test_correcting_the_place_brings_the_order_closer_to_what_is_wanted(trees: Path, tmp_path: Path) -> None:
+    share = {
+        position: np.mean(
+            [share_of_best(learned(trees, tmp_path / f"{position}-{seed}", position, seed)) for seed in range(3)]
+        )
+        for position in ("none", "feature", "weights")
+    }
+    assert share["feature"] > share["none"] + 0.03
+    assert share["weights"] > share["none"] + 0.03
+
+
+def test_the_served_form_scores_as_the_trees_do_and_the_place_does_not_change_what_is_served(
+    trees: Path, tmp_path: Path
+) -> None:
+    ranker = learned(trees, tmp_path / "new", "feature")
+    features = clicks(trees, seed=7)[0].features
+    booster = lightgbm.Booster(model_file=str(tmp_path / "new" / TREES_FILE))
+    numeric = np.ascontiguousarray(features[:, : booster.num_feature()])
+    trained = np.asarray(booster.predict(numeric, raw_score=True), np.float32)
+    np.testing.assert_allclose(ranker.score(features), trained, atol=1e-5)
+
+
+def test_calibrated_scores_are_the_chances_of_a_click_at_the_top(trees: Path, tmp_path: Path) -> None:
+    train, valid = clicks(trees, slates=5000, valid=0.6)
+    fit_challenger(train, valid, trees, tmp_path / "new", QUICK)
+    ranker = load_ranker(tmp_path / "new")
+    curve = read_manifest(tmp_path / "new").config["calibration"]
+    features = clicks(trees, seed=8)[0].features
+    chances = 1 / (1 + np.exp(-(curve["slope"] * ranker.score(features).astype(np.float64) + curve["intercept"])))
+    truth = 1 / (1 + np.exp(-wanted(features)))
+    assert abs(chances.mean() - truth.mean()) < 0.04
+    highest = chances > np.quantile(chances, 0.8)
+    assert abs(chances[highest].mean() - truth[highest].mean()) < 0.08
+
+
+def test_clicks_at_random_leave_the_champions_order(trees: Path, tmp_path: Path) -> None:
+    train, valid = clicks(trees, slates=300)
+    random = np.random.default_rng(0)
+    noise = [replace(part, labels=random.permutation(part.labels)) for part in (train, valid)]
+    fit_challenger(noise[0], noise[1], trees, tmp_path / "new", QUICK)
+    before, after = (load_ranker(folder).score(valid.features) for folder in (trees, tmp_path / "new"))
+    np.testing.assert_allclose(np.corrcoef(before, after)[0, 1], 1, atol=1e-4)
+
+
+def test_trees_of_earlier_continuous_fits_make_way_when_there_are_too_many(trees: Path, tmp_path: Path) -> None:
+    base = lightgbm.Booster(model_file=str(trees / TREES_FILE)).num_trees()
+    config = replace(QUICK, max_trees=base + QUICK.trees + 10)
+    folder, counts = trees, []
+    for run in range(4):
+        train, valid = clicks(trees, seed=20 + run)
+        manifest = fit_challenger(train, valid, folder, tmp_path / f"{run}", config)
+        assert manifest.config[BASE_TREES] == base
+        folder = tmp_path / f"{run}"
+        counts.append(lightgbm.Booster(model_file=str(folder / TREES_FILE)).num_trees())
+    assert all(base < count <= config.max_trees for count in counts)
+
+
+def test_examples_without_clicks_or_of_another_spec_are_refused(trees: Path, tmp_path: Path) -> None:
+    train, valid = clicks(trees, slates=100)
+    with pytest.raises(ValueError, match="nothing to learn"):
+        fit_challenger(replace(train, labels=np.zeros_like(train.labels)), valid, trees, tmp_path / "new")
+    other = replace(train, columns=(*train.columns[:-1], "another"))
+    with pytest.raises(ValueError, match="`train` have other feature columns"):
+        fit_challenger(other, valid, trees, tmp_path / "new")
+    with pytest.raises(ValueError, match="no examples in `valid`"):
+        fit_challenger(train, valid.of_slates(np.zeros(valid.group_sizes.size, bool)), trees, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
