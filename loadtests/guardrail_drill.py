@@ -143,7 +143,10 @@ async def _visit(client: Client, user: str, seed: float, noticed: Noticed) -> No
 
 
 def show_outcomes(console: Console, outcomes: Mapping[str, Outcome]) -> None:
-    """One line a release, then what ended it. Seen is the time from its first answer to its end; by it are its answers."""
+    """One line a release, then what ended it.
+
+    "seen s" is the time from the first answer that was its own to its end; "by it" counts those answers.
+    """
     table = Table(title="Past the gate", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("model", "ended", "in"):
         table.add_column(heading, no_wrap=True)
@@ -151,11 +154,14 @@ def show_outcomes(console: Console, outcomes: Mapping[str, Outcome]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, outcome in outcomes.items():
         seen, colour = outcome.noticed, "green" if outcome.well else "red"
-        shown = f"{outcome.exposed:.1f}" if seen.by_challenger else "never"
-        counts = (str(seen.answers), str(seen.by_challenger), str(seen.failed))
         table.add_row(
-            name, f"[{colour}]{outcome.stage.replace('_', ' ')}", outcome.caught_in, f"{outcome.seconds:.1f}", shown, *counts
-        )  # fmt: skip
+            name,
+            f"[{colour}]{outcome.stage.replace('_', ' ')}",
+            outcome.caught_in,
+            f"{outcome.seconds:.1f}",
+            f"{outcome.exposed:.1f}" if seen.by_challenger else "never",
+            *(str(count) for count in (seen.answers, seen.by_challenger, seen.failed)),
+        )
     console.print(table)
     for name, outcome in outcomes.items():
         console.print(f"  {name}: {outcome.reason}", soft_wrap=True, highlight=False)

@@ -133,7 +133,7 @@ class Rig:
 
     def _folded(self) -> int:
         keys: list[Any] = list(self.redis.scan_iter(f"{Ledger.PREFIX}features:*"))
-        return sum(int(self.redis.scard(key)) for key in keys)  # type: ignore[arg-type]  # the stub allows for a coroutine
+        return sum(int(self.redis.scard(key)) for key in keys)  # type: ignore[arg-type, misc]  # the stub allows for a coroutine
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         ends_at = time.monotonic() + DEADLINE_S

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,7 +30,8 @@ from services.trainer.progress import Steps
 
 
 def main() -> None:
-    """Exits with 2 and one sentence when something is missing, with 130 after Ctrl-C."""
+    """Exits with 2 and one sentence when something is missing, with 130 after Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         plan, freshness, schedule = _chosen()
         run(plan, Steps(), freshness=freshness or schedule, schedule=schedule)

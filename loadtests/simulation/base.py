@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from loadtests.simulation.fitting import fit_world
 from loadtests.simulation.settings import Simulation
 from loadtests.simulation.split import Split, split
@@ -23,6 +25,7 @@ from services.trainer.data.movielens import read_movielens
 from services.trainer.data.sources import fetch
 from services.trainer.progress import TRAINED, Steps
 
+COPY = ".arm-"
 TEST_USERS = 300
 """Users on whom the base's models are measured when they are trained."""
 
@@ -59,10 +62,18 @@ def train_base(plan: Simulation, steps: Steps) -> None:
 @contextmanager
 def copied(base: Path) -> Iterator[Path]:
     """A copy of the base for one arm, gone after the block. Files that are never rewritten are linked, not copied."""
-    with TemporaryDirectory(dir=base.parent, prefix=".arm-") as scratch:
+    _sweep(base.parent)
+    with TemporaryDirectory(dir=base.parent, prefix=f"{COPY}{os.getpid()}-") as scratch:
         folder = Path(scratch) / "data"
         shutil.copytree(base, folder, copy_function=_copy, ignore=shutil.ignore_patterns("raw", "*.pid", "stack.json"))
         yield folder
+
+
+def _sweep(folder: Path) -> None:
+    """Removes copies that killed simulations left behind."""
+    for left in folder.glob(f"{COPY}*-*"):
+        if not psutil.pid_exists(int(left.name.removeprefix(COPY).partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _copy(source: str, target: str) -> None:

@@ -75,7 +75,7 @@ def measured(plan: Simulation, people: People | None) -> Freshness:
 
 async def _measured(plan: Simulation, people: People | None, data_dir: Path) -> Freshness:
     trainer = {"CASCADE_TRAINER": "true"} if people else {}
-    async with running(data_dir, plan.folder / "logs" / "freshness.stack.log", trainer) as stack:
+    async with running(data_dir, plan.results / "logs" / "freshness" / "stack.log", trainer) as stack:
         users = known_users(data_dir)
         chosen = np.random.default_rng(0).choice(len(users), TRIES, replace=False)
         async with connected(stack.url, data_dir) as client:

@@ -11,6 +11,7 @@ from pathlib import Path
 from loadtests.simulation.recording import Learning
 from loadtests.simulation.settings import POSITION
 from loadtests.simulation.stack import Stack
+from services.local import tied
 from services.trainer.runs.folder import Runs
 
 OUTCOMES = {0: "published", 3: "refused", 4: "nothing"}
@@ -38,8 +39,9 @@ async def learned(stack: Stack, arm: str, seed: int, last_click: float, log: Pat
 
 async def _learn(data_dir: Path, position: str, seed: int, log: Path) -> int:
     command = [
-        sys.executable, "-m", "services.trainer", "learn", "--data-dir", str(data_dir), "--seed", str(seed),
-        "--position", position, "--ripe-seconds", "0", "--promote", "--trigger", "request",
+        sys.executable, "-S", "-E", tied.__file__, str(os.getpid()), sys.executable, "-m", "services.trainer", "learn",
+        "--data-dir", str(data_dir), "--seed", str(seed), "--position", position,
+        "--ripe-seconds", "0", "--promote", "--trigger", "request",
     ]  # fmt: skip
     with log.open("ab") as output:
         environment = os.environ | {"CASCADE_DATA_DIR": str(data_dir), "CASCADE_REGISTRY_URL": ""}

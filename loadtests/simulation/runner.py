@@ -36,9 +36,11 @@ def play(plan: Simulation, world: World, cell: Cell, advance: Advance) -> None:
 
 
 async def _play(plan: Simulation, people: People, cell: Cell, data_dir: Path, advance: Advance) -> list[Round]:
-    logs = plan.folder / "logs" / f"{cell.clicks}-{cell.arm}-{cell.seed}"
+    logs = plan.logs_of(cell)
+    learn_log = logs / "learn.log"
+    learn_log.unlink(missing_ok=True)
     rounds: list[Round] = []
-    async with running(data_dir, logs.with_suffix(".stack.log")) as stack:
+    async with running(data_dir, logs / "stack.log") as stack:
         for turn in range(1, plan.rounds + 1):
             told = await _round(stack, people, turn, plan.concurrency)
             last_click = time.monotonic()
@@ -47,7 +49,7 @@ async def _play(plan: Simulation, people: People, cell: Cell, data_dir: Path, ad
             told = replace(told, flush_seconds=time.monotonic() - last_click - SETTLE_S, missing=missing)
             # Nobody would see what is learned from the last round.
             if cell.arm in POSITION and turn < plan.rounds:
-                learning = await learned(stack, cell.arm, cell.seed, last_click, logs.with_suffix(".learn.log"))
+                learning = await learned(stack, cell.arm, cell.seed, last_click, learn_log)
                 told = replace(told, learning=learning)
             rounds.append(told)
             advance()

@@ -76,6 +76,10 @@ class Simulation:
         """The same grid of policies without the stack."""
         return [Cell(*cell) for cell in product(range(self.seeds), self.clicks, REFERENCES)]
 
+    def logs_of(self, cell: Cell) -> Path:
+        """Where the stack and the trainer of a cell write what they say."""
+        return self.results / "logs" / f"{cell.clicks}-{cell.arm}-{cell.seed}"
+
     def file_of(self, cell: Cell) -> Path:
         """Where the results of a cell lie once it is done."""
         return self.results / cell.clicks / cell.arm / f"seed-{cell.seed}.jsonl"

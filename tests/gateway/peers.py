@@ -228,7 +228,7 @@ class RerankerPeer(reranker_pb2_grpc.RerankerServicer):
         )
 
 
-class TrainerPeer(trainer_pb2_grpc.RolloutsServicer):
+class TrainerPeer(trainer_pb2_grpc.RolloutsServicer, trainer_pb2_grpc.TrainingServicer):
     """Tells of one rollout, and of every change to whoever watches."""
 
     def __init__(self) -> None:
@@ -262,6 +262,17 @@ class TrainerPeer(trainer_pb2_grpc.RolloutsServicer):
     async def Rollback(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
         return trainer_pb2.ModelChanged(champions={request.name: "12"})
 
+    async def Start(self, request: trainer_pb2.StartRun, context: Any) -> trainer_pb2.Run:
+        return trainer_pb2.Run(run_id="1", kind=request.kind, state="running")
+
+    async def GetStatus(self, request: trainer_pb2.StatusRequest, context: Any) -> trainer_pb2.TrainingStatus:
+        return trainer_pb2.TrainingStatus(examples_wanted=5000)
+
+    async def Watch(
+        self, request: trainer_pb2.StatusRequest, context: Any
+    ) -> AsyncIterator[trainer_pb2.TrainingStatus]:
+        yield trainer_pb2.TrainingStatus(examples_wanted=5000)
+
 
 class Peers:
     """The five, each on a port of its own, which it keeps when it comes back."""
@@ -281,7 +292,7 @@ class Peers:
             "retrieval": lambda s: retrieval_pb2_grpc.add_RetrievalServicer_to_server(self.retrieval, s),
             "ranker": lambda s: ranker_pb2_grpc.add_RankerServicer_to_server(self.ranker, s),
             "reranker": lambda s: reranker_pb2_grpc.add_RerankerServicer_to_server(self.reranker, s),
-            "trainer": lambda s: trainer_pb2_grpc.add_RolloutsServicer_to_server(self.trainer, s),
+            "trainer": self._add_trainer,
         }
         server = grpc.aio.server()
         add[name](server)
@@ -289,6 +300,10 @@ class Peers:
         port = server.add_insecure_port(address)
         await server.start()
         self.urls[name], self._servers[name] = f"grpc://127.0.0.1:{port}", server
+
+    def _add_trainer(self, server: grpc.aio.Server) -> None:
+        trainer_pb2_grpc.add_RolloutsServicer_to_server(self.trainer, server)
+        trainer_pb2_grpc.add_TrainingServicer_to_server(self.trainer, server)
 
     async def down(self, name: str) -> None:
         """Stops a peer at once, as a kill would."""

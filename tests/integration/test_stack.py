@@ -22,7 +22,7 @@ from services.local.stack import LocalStack
 DEADLINE_S = 30.0
 ANY_PORT = {
     f"CASCADE_{name}_PORT": "0"
-    for name in ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "GATEWAY")
+    for name in ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "TRAINER", "GATEWAY")
 }
 
 
@@ -194,7 +194,7 @@ def test_a_stop_leaves_no_process_behind(world: Path, tmp_path: Path) -> None:
         stack.start()
         stack.wait_ready()
         processes = [psutil.Process(pid) for pid in stack.pids().values()]
-        assert len(processes) == 8
+        assert len(processes) == 9
         assert stack.stop() == 0
     assert not [process for process in processes if process.is_running()]
     assert "Traceback" not in (tmp_path / "stack.log").read_text()

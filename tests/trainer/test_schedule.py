@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,14 +30,21 @@ HOUR = timedelta(hours=1)
 DEADLINE = 20.0
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    registry = Registry.open(tmp_path)
-    with writing(tmp_path / "ranker") as draft:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    registry = Registry.open(folder)
+    with writing(folder / "ranker") as draft:
         (draft / "model.onnx").write_bytes(b"weights")
         seal(draft, Manifest(name="ranker", kind="lambdamart", lineage={"created_at": TRAINED.isoformat()}))
-    registry.publish("ranker", tmp_path / "ranker", CHAMPION)
-    return registry
+    registry.publish("ranker", folder / "ranker", CHAMPION)
+    return folder
+
+
+@pytest.fixture
+def registry(published: Path, tmp_path: Path) -> Registry:
+    shutil.copytree(published, tmp_path, dirs_exist_ok=True)
+    return Registry.open(tmp_path)
 
 
 def settings(data_dir: Path) -> TrainerSettings:

@@ -80,7 +80,8 @@ def test_a_reaction_that_arrived_late_is_in_the_next_dataset(tmp_path: Path) -> 
 def test_a_reaction_after_midnight_finds_its_slate_of_the_day_before(tmp_path: Path) -> None:
     midnight = NOON + timedelta(hours=12)
     write(tmp_path, [Slate("s", (11, 12), at=midnight - MINUTE), reaction("s", 12, midnight + MINUTE)])
-    assert read(tmp_path).examples.labels.tolist() == [0, 1]
+    for until in (midnight, midnight + DAY):
+        assert read(tmp_path, until=until, ripe=timedelta(0)).examples.labels.tolist() == [0, 1]
 
 
 def test_a_slate_that_was_written_twice_counts_once(tmp_path: Path) -> None:

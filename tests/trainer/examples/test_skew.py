@@ -16,6 +16,7 @@ from services.ingest.tables import catalog_table
 from services.pb import events_pb2
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
+from services.trainer.examples.as_of import AsOf
 from services.trainer.examples.examples import Examples
 from services.trainer.examples.skew import comparable_columns, skew
 from tests.trainer.examples.lake_of import microseconds, write_file
@@ -90,9 +91,9 @@ def lake(tmp_path: Path) -> Path:
     return lake_of(RING, tmp_path / "lake")
 
 
-@pytest.mark.parametrize("after", [0, 5, LENGTH - 1])
-def test_rows_as_served_agree_in_every_column_that_can_be_computed_anew(after: int, lake: Path) -> None:
-    report = skew(logged(after), lake, SPEC)
+@pytest.mark.parametrize(("after", "seconds"), [(0, 30), (5, 30), (LENGTH - 1, 30), (6, 0)])
+def test_rows_as_served_agree_in_every_column_that_can_be_computed_anew(after: int, seconds: int, lake: Path) -> None:
+    report = skew(logged(after, seconds), lake, SPEC)
     assert (report.slates, report.rows) == (USERS, USERS * SLATE)
     assert tuple(report.columns) == comparable_columns(SPEC)
     assert {name: column.equal for name, column in report.columns.items() if column.equal < 1} == {}
@@ -133,6 +134,26 @@ def test_an_event_of_the_last_moments_may_be_missing(lake: Path) -> None:
     assert report.columns["log_seen_count"].equal == 1
     too_late = replace(late, times_us=logged(6, seconds=5).times_us)
     assert skew(too_late, lake, SPEC).columns["last_item_1"].equal == 0
+
+
+def test_a_number_between_the_states_with_and_without_the_newest_events_agrees_and_an_index_does_not(
+    lake: Path,
+) -> None:
+    examples = logged(6, seconds=1)
+    features = examples.features.copy()
+    counts, newest = SPEC.columns.index("log_seen_count"), SPEC.columns.index("last_item_1")
+    features[:, counts] = np.log1p(6.5)
+    features[:, newest] = (features[:, newest] + logged(5).features[:, newest]) / 2
+    report = skew(replace(examples, features=features), lake, SPEC)
+    assert (report.columns["log_seen_count"].equal, report.columns["last_item_1"].equal) == (1, 0)
+
+
+def test_an_event_at_the_very_moment_of_a_slate_is_not_known_to_it(lake: Path) -> None:
+    known, at = AsOf.of(lake), microseconds(START + timedelta(minutes=4))
+    users = RING.users["user_id"].to_list()
+    assert [user.history.size for user in known.users_before([(user, at) for user in users])] == [4] * USERS
+    counts = [known.items_before(np.array([us]), [RING.item_ids])[0].column("event_count") for us in (at, at + 1)]
+    assert [np.nansum(count) for count in counts] == [4 * USERS, 5 * USERS]
 
 
 def test_whatever_the_catalog_topic_touched_is_left_out(lake: Path) -> None:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.trainer.runs import arrivals as counting
 from services.trainer.runs.arrivals import Arrivals
 from services.trainer.schedule import microseconds
 
@@ -57,5 +56,5 @@ def test_a_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write(tmp_path, "1.parquet", 0, 1)
     arrivals = Arrivals(tmp_path)
     assert arrivals.since("impressions", after(-1)) == 2
-    monkeypatch.setattr(counting.pq, "read_metadata", None)
+    monkeypatch.setattr(pq, "read_metadata", None)
     assert arrivals.since("impressions", after(-1)) == 2

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
+def publishing(process: ForkServerProcess, runs: Runs) -> bool:
+    """Whether the run is at its last stage, or through."""
+    return process.exitcode is not None or runs.recent()[0].stage == "publish"
+
+
 def registry_is_whole(registry: Registry) -> None:
     """Everything that is registered verifies, and somebody serves."""
     for name in MODELS:
@@ -75,7 +81,7 @@ def test_runs_that_are_killed_leave_the_registry_whole_and_are_gone_on_with(
         if len(killed) < KILLS:
             if len(killed) >= KILLS // 2:
                 # The moments that matter most are few: while versions are registered and aliases move.
-                until(lambda going=process: going.exitcode is not None or runs.recent()[0].stage == "publish")
+                until(partial(publishing, process, runs))
             process.join(float(random.uniform(0, 0.3)))
             process.kill()
         process.join(DEADLINE)

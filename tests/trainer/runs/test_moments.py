@@ -55,10 +55,9 @@ def sequences(interactions: Interactions) -> dict[int, list[int]]:
 
 
 def test_the_test_event_of_the_full_run_is_never_seen_and_always_asked(divided: Retraining, lake: Path) -> None:
-    before = Interactions.of(
-        *(pl.read_parquet(lake / f"{name}.parquet") for name in ("users", "items")),
-        pl.read_parquet(lake / "events" / "all.parquet").filter(pl.col("ts") < FULL_AT),
-    )
+    users, items = pl.read_parquet(lake / "users.parquet"), pl.read_parquet(lake / "items.parquet")
+    events = pl.read_parquet(lake / "events" / "all.parquet").filter(pl.col("ts") < FULL_AT)
+    before = Interactions.of(users, items, events)
     last = {user: items[-1] for user, items in sequences(before).items()}
     assert all(last[user] not in items for user, items in sequences(divided.known).items())
     standing = {moment.user.user_id: moment for moment in divided.moments if moment.target != NEW}
