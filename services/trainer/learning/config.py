@@ -39,3 +39,4 @@ class LearnConfig:
     batch_rows: int = 256
     """Rows of a network's optimiser step."""
     threads: int = 1
+    """Threads of the fit."""

@@ -97,7 +97,6 @@ def fit_challenger(
 class _Task:
     """What both kinds of model need to continue."""
 
-    train: Examples
     rows: LabelledRows
     held_out: LabelledRows
     places: tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -108,7 +107,7 @@ class _Task:
     progress: Progress | None
 
     def start(self, scores: NDArray[np.floating]) -> Curve:
-        """What a click looks like to scores of the rows of `train`."""
+        """What a click looks like to (M,) scores of `rows`."""
         places = self.places[0] if self.config.position == "feature" else None
         return fit_curve(scores, self.rows.labels > 0, places, self.rows.weights)
 
@@ -121,7 +120,7 @@ def _task(
         curve = examination(ranker.score(train.features), train.positions, train.labels > 0)
     rows, held_out = learning_rows(train, config, curve), learning_rows(valid, config, curve)
     places = log_positions(train), log_positions(valid)
-    return _Task(train, rows, held_out, places, ranker.spec, config, seed, progress)
+    return _Task(rows, held_out, places, ranker.spec, config, seed, progress)
 
 
 def _check(train: Examples, valid: Examples, spec: FeatureSpec) -> None:

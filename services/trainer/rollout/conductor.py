@@ -68,12 +68,7 @@ class Conductor:
                 self._keep(self._rollout)
 
     def _look(self) -> View:
-        entry = self._ledger.read()
-        if entry.moves:
-            # Somebody is at it, or was killed: either way they have been made once this block is entered.
-            with self._ledger.writing() as entry:
-                pass
-        self._adopt(entry)
+        self._adopt(self._ledger.settled())
         if time.monotonic() - self._aliases_at >= CHAMPIONS_SECONDS:
             self._read_aliases()
         if self._rollout is not None and self._rollout.on_its_way:

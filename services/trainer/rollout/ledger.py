@@ -53,6 +53,14 @@ class Ledger:
             log.error("the note of the rollout cannot be read; it is left out", reason=str(error))
             return Entry()
 
+    def settled(self) -> Entry:
+        """The note once its moves are made: whoever was at them has finished, or was killed and is finished for."""
+        entry = self.read()
+        if entry.moves:
+            with self.writing() as entry:
+                pass
+        return entry
+
     @contextmanager
     def writing(self) -> Iterator[Entry]:
         """The note, while nobody else writes; what a crash left half done is finished first."""

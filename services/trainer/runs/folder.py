@@ -63,13 +63,7 @@ class Runs:
 
     def recent(self) -> list[Run]:
         """The kept runs, newest first; a record that cannot be read is left out."""
-        found = []
-        for folder in sorted(self._folders(), reverse=True):
-            try:
-                found.append(Run.model_validate_json((folder / RECORD).read_text()))
-            except (FileNotFoundError, ValidationError):
-                continue
-        return found[:KEPT]
+        return [run for _, run in self._records() if run is not None][:KEPT]
 
     def write(self, run: Run) -> None:
         """Makes what is known of a run visible."""
@@ -83,17 +77,18 @@ class Runs:
 
     def sweep(self) -> None:
         """Drops the drafts of ended runs, and all of the runs beyond the newest KEPT. Needs the lock."""
-        for place, folder in enumerate(sorted(self._folders(), reverse=True)):
-            try:
-                ended = Run.model_validate_json((folder / RECORD).read_text()).state != "running"
-            except (FileNotFoundError, ValidationError):
-                ended = place > 0
+        for place, (folder, run) in enumerate(self._records()):
             if place >= KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
-            elif ended:
+            elif run is None or run.state != "running":
                 for entry in folder.iterdir():
                     if entry.is_dir():
                         shutil.rmtree(entry, ignore_errors=True)
+
+    def _records(self) -> list[tuple[Path, Run | None]]:
+        """Every folder with its run, newest first; those whose record cannot be read come last."""
+        found = [(folder, _read(folder)) for folder in self._folders()]
+        return sorted(found, key=lambda pair: pair[1].started_us if pair[1] else 0, reverse=True)
 
     def _folders(self) -> list[Path]:
         return [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
@@ -102,6 +97,13 @@ class Runs:
 def learned_until(runs: Sequence[Run], part: str) -> int:
     """Time of the newest record that a run has learned from, microseconds since 1970; 0 when none has."""
     return max((run.learned_us.get(part, 0) for run in runs if run.state in ("published", "refused")), default=0)
+
+
+def _read(folder: Path) -> Run | None:
+    try:
+        return Run.model_validate_json((folder / RECORD).read_text())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def _locked(file: IO[str]) -> bool:

@@ -25,7 +25,7 @@ def publish(job: Job, advance: object) -> None:
         job.runs.write(job.run)
     Vocabularies(job.plan.data_dir).remember(job.registry)
     released = {model: job.run.versions[model] for model in job.run.releases}
-    known = Ledger(job.registry).read().rollout
+    known = Ledger(job.registry).settled().rollout
     # Killed right behind its release, a run finds it on its way, or decided already.
     if released and (known is None or dict(known.challengers) != released):
         (promote_release if job.plan.promote else start_release)(job.registry, released)

@@ -54,7 +54,7 @@ class Run(BaseModel):
 
     @classmethod
     def begin(cls, kind: Kind, trigger: str, run_id: str = "") -> Run:
-        """A new run, whose id sorts by the time it began unless it is given."""
+        """A new run, whose id tells the second it began unless it is given."""
         now = datetime.now(UTC)
         return cls(
             run_id=run_id or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",

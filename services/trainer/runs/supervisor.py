@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -48,6 +48,7 @@ class Supervisor:
     _status: Status = field(default_factory=Status)
     _asked: asyncio.Queue[Run] = field(default_factory=lambda: asyncio.Queue(1))
     _active: Run | None = None
+    _pid: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tried_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _draining: bool = False
@@ -130,7 +131,7 @@ class Supervisor:
         ended = tuple(run for run in recent if run.state != "running")
         status = replace(
             self._status,
-            current=going or self._active,
+            current=going or self._unwritten(recent),
             recent=ended,
             examples_wanted=self.settings.learn_examples,
         )
@@ -138,13 +139,19 @@ class Supervisor:
             status = replace(status, next_at=due.next_at, new_examples=due.new_examples)
         self._tell(status)
 
+    def _unwritten(self, recent: Sequence[Run]) -> Run | None:
+        """The run whose process has begun and not written anything yet."""
+        if self._active is None or any(self._pid and run.pid == self._pid for run in recent):
+            return None
+        return self._active
+
     async def _run(self, run: Run) -> None:
         self._active = run
         try:
             with TRAINING_SECONDS.time():
                 status = await self._watched(run)
         finally:
-            self._active = None
+            self._active, self._pid = None, 0
         outcome = OUTCOMES.get(status, "failed")
         TRAINING_RUNS.labels(outcome).inc()
         self._tried_at = datetime.now(UTC)
@@ -159,6 +166,7 @@ class Supervisor:
     async def _watched(self, run: Run) -> int:
         await self._look()
         process = await started(self.command(self.settings, run), self.settings.niceness)
+        self._pid = process.pid
         ending = asyncio.create_task(ended(process))
         try:
             while not ending.done():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -110,8 +111,14 @@ def test_promoting_the_champion_once_more_keeps_the_way_back(versions: Versions)
     assert versions.aliases("ranker") == {CHAMPION: "2", PREVIOUS: "1"}
 
 
-def test_moves_that_a_crash_interrupted_are_finished_by_whoever_writes_next(
-    versions: Versions, monkeypatch: pytest.MonkeyPatch
+def write_next(ledger: Ledger) -> None:
+    with ledger.writing():
+        pass
+
+
+@pytest.mark.parametrize("finish", [write_next, Ledger.settled])
+def test_moves_that_a_crash_interrupted_are_finished_by_whoever_is_next(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch, finish: Callable[[Ledger], object]
 ) -> None:
     registry = versions.registry
     release = versions.add_all("second")
@@ -130,9 +137,9 @@ def test_moves_that_a_crash_interrupted_are_finished_by_whoever_writes_next(
         with pytest.raises(KeyboardInterrupt):
             promote(registry, "ranker")
     assert {versions.aliases(name)[CHAMPION] for name in MODELS} == {"1", "2"}, "a half-made promotion"
-    with Ledger(registry).writing():
-        for name in MODELS:
-            assert versions.aliases(name) == {CHAMPION: "2", PREVIOUS: "1"}
+    finish(Ledger(registry))
+    for name in MODELS:
+        assert versions.aliases(name) == {CHAMPION: "2", PREVIOUS: "1"}
 
 
 def test_a_note_that_cannot_be_read_counts_as_none(versions: Versions) -> None:

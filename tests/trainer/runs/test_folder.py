@@ -82,7 +82,8 @@ def test_a_record_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert runs.recent() == [good]
 
 
-def test_ids_sort_by_the_time_a_run_began() -> None:
-    ids = [Run.begin("full", "request").run_id for _ in range(3)]
-    assert all(len(one) == len(ids[0]) for one in ids)
-    assert [one[:15] for one in ids] == sorted(one[:15] for one in ids)
+def test_runs_of_one_second_are_told_newest_first(tmp_path: Path) -> None:
+    runs, begun = Runs(tmp_path), [Run.begin("full", "request", run_id) for run_id in ("b", "a", "c")]
+    for run in begun:
+        runs.write(run)
+    assert runs.recent() == begun[::-1]
