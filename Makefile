@@ -11,7 +11,7 @@ export MKL_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto check test test-compose demo up down train evaluate bench loadtest clean
+.PHONY: help install lock proto check test test-compose demo up down train evaluate bench loadtest simulate break-model clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,12 @@ bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, writt
 
 loadtest: $(VENV)/.dev ## Locust's web page against the running stack; loadtests/README.md tells of headless runs
 	@$(RUN) locust --locustfile loadtests/locustfile.py --host http://127.0.0.1:8000
+
+simulate: $(VENV)/.local ## simulated users against the stack: retrained against frozen models, a report; about an hour
+	@$(RUN) loadtests.simulation
+
+break-model: $(VENV)/.local ## four bad models against the gate and the guardrails of the running stack
+	@$(RUN) loadtests.break_model --past-the-gate
 
 down: ## stop the containers; their data stays
 	docker compose --profile '*' down

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 from cachetools import LRUCache, TTLCache
+from numpy.typing import NDArray
 
 from models.user import UserState
 
@@ -34,12 +35,13 @@ class RecentActivity:
         items = self._by_user.get(user.user_id)
         if not items:
             return user
-        hidden = [item for item, was_hidden in items.items() if was_hidden]
-        return replace(
-            user,
-            seen=np.concatenate([user.seen, np.array(list(items), np.uint64)]),
-            hidden=np.concatenate([user.hidden, np.array(hidden, np.uint64)]),
-        )
+        ids, flags = np.array(list(items), np.uint64), np.array(list(items.values()), np.bool_)
+        return replace(user, seen=_joined(user.seen, ids[~flags]), hidden=_joined(user.hidden, ids[flags]))
+
+
+def _joined(known: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each item once: how many a user has seen is a feature, and features may know of the newest already."""
+    return np.concatenate([known, new[~np.isin(new, known)]])
 
 
 class LastKnownUsers:

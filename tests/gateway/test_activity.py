@@ -30,10 +30,19 @@ def test_just_posted_items_are_seen_until_their_time_is_over() -> None:
     recent.note(1, 7, hidden=False)
     recent.note(1, 8, hidden=True)
     user = recent.applied(UserState(1))
-    assert (user.seen.tolist(), user.hidden.tolist()) == ([7, 8], [8])
+    assert (user.seen.tolist(), user.hidden.tolist()) == ([7], [8])
     assert recent.applied(UserState(2)).seen.size == 0
     clock.now = 31
     assert recent.applied(UserState(1)).seen.size == 0
+
+
+def test_what_features_knows_already_is_not_seen_twice() -> None:
+    recent = RecentActivity(30)
+    recent.note(1, 7, hidden=False)
+    recent.note(1, 8, hidden=True)
+    recent.note(1, 9, hidden=False)
+    user = recent.applied(UserState(1, seen=np.array([5, 7], np.uint64), hidden=np.array([8], np.uint64)))
+    assert (user.seen.tolist(), user.hidden.tolist()) == ([5, 7, 9], [8])
 
 
 def test_hidden_item_stays_hidden_when_it_is_clicked_afterwards() -> None:
