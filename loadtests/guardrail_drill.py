@@ -52,11 +52,11 @@ class Outcome:
 
 
 async def drill(url: str, data_dir: Path, registry: Registry, versions: Mapping[str, str], rate: float) -> Outcome:
-    """Releases versions under `rate` visitors a second and waits for the end."""
+    """Releases versions under `rate` visitors a second and waits for the end; a release on its way makes room."""
     model = "ranker" if "ranker" in versions else "two_tower"
     async with connected(url, data_dir) as client, visiting(client, known_users(data_dir), rate) as noticed:
         begun = time.monotonic()
-        release = await asyncio.to_thread(start_release, registry, versions)
+        release = await asyncio.to_thread(start_release, registry, versions, supersede=True)
         told, caught_in = await _end_of(client, release)
         ended = time.monotonic()
         await asyncio.sleep(SETTLED_S)
@@ -88,7 +88,7 @@ def show_outcomes(console: Console, outcomes: Mapping[str, Outcome]) -> None:
     table = Table(title="Past the gate", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("model", "ended", "in"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("after s", "seen s", "answers", "by it", "failed"):
+    for heading in ("after s", "seen s", "by it", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, outcome in outcomes.items():
         seen, colour = outcome.noticed, "green" if outcome.well else "red"
@@ -98,7 +98,8 @@ def show_outcomes(console: Console, outcomes: Mapping[str, Outcome]) -> None:
             outcome.caught_in,
             f"{outcome.seconds:.1f}",
             f"{outcome.exposed:.1f}" if outcome.by_it else "never",
-            *(str(count) for count in (seen.answers, outcome.by_it, seen.failed)),
+            str(outcome.by_it),
+            f"{seen.failed} of {seen.answers}",
         )
     console.print(table)
     for name, outcome in outcomes.items():

@@ -109,11 +109,11 @@ async def _seen_after(noticed: Noticed, version: str, called: float) -> None:
 
 
 def show(console: Console, changes: list[Change]) -> None:
-    """One line a change; seconds count from the call."""
+    """One line a change. Seconds from the call: to its answer, the first of the new version, the last of the old."""
     table = Table(title="Promotion and rollback by hand", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("model", "change"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("call s", "new first s", "old last s", "answers", "failed", "degraded"):
+    for heading in ("call s", "new s", "old s", "answers", "failed", "degraded"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in changes:
         colour = "green" if one.well else "red"

@@ -22,7 +22,7 @@ from services.runtime.metrics import ARM_ANSWERS, ARM_SECONDS
 Made = TypeVar("Made")
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-OK, FAILED = "ok", "failed"
+OK, FAILED, MISSING = "ok", "failed", "missing"
 RANKER = "ranker"
 MODELS_OF = {"retrieval": ("two_tower", "co_visitation", "popularity"), "ranking": (RANKER,)}
 """The models each stage asks, by stage in the order of a request."""
@@ -97,9 +97,10 @@ class Arm:
         self._failed = self._failed or self._tries(stage)
 
     def settle(self) -> None:
-        """Counts the request for its arm; one whose challenger was not loaded counts for none."""
-        if self.release.compared and self._asked and not self._missing:
-            ARM_ANSWERS.labels(self.variant, FAILED if self._failed else OK).inc()
+        """Counts the request for its arm; one whose challenger was not loaded is no answer of it."""
+        if self.release.compared and self._asked:
+            outcome = MISSING if self._missing else FAILED if self._failed else OK
+            ARM_ANSWERS.labels(self.variant, outcome).inc()
 
     def _tries(self, stage: str) -> bool:
         return not self._lost and not self.release.models.isdisjoint(MODELS_OF[stage])

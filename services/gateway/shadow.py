@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.user import UserState
-from services.gateway.arms import CHALLENGER, CHAMPION, FAILED, MODELS_OF, OK, RANKER, timed
+from services.gateway.arms import CHALLENGER, CHAMPION, FAILED, MISSING, MODELS_OF, OK, RANKER, timed
 from services.gateway.filters import Filters
 from services.gateway.journey import Journey
 from services.gateway.nouns import Candidates, Scores
@@ -104,6 +104,7 @@ class Shadow:
         try:
             found, scores = await _challenged(served)
         except NotFound:
+            ARM_ANSWERS.labels(SHADOW, MISSING).inc()
             return
         except CascadeError as error:
             ARM_ANSWERS.labels(SHADOW, FAILED).inc()

@@ -13,6 +13,7 @@ from models.artifact import DamagedArtifact
 from models.covisitation import CoVisitation
 from models.items import ItemTable
 from models.popularity import Popularity
+from models.tower_fingerprint import require_tied
 from models.user_tower import UserTower
 from services.retrieval.config import RetrievalConfig
 from services.retrieval.index import VectorIndex, open_index
@@ -54,10 +55,16 @@ class IndexHome:
 def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
     """The models of three artifact folders, by name. SettingsError when one cannot be read."""
     return RetrievalModels(
-        loaded(UserTower.load, folders["two_tower"]),
+        loaded(tied_tower, folders["two_tower"]),
         loaded(CoVisitation.load, folders["co_visitation"]),
         loaded(Popularity.load, folders["popularity"]),
     )
+
+
+def tied_tower(folder: Path) -> UserTower:
+    """The user tower of an artifact. DamagedArtifact when it belongs to other item vectors: it would find nothing."""
+    require_tied(folder)
+    return UserTower.load(folder)
 
 
 def loaded(load: Callable[[Path], Model], folder: Path) -> Model:

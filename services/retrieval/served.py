@@ -14,9 +14,8 @@ from models.covisitation import CoVisitation
 from models.items import ItemTable
 from models.popularity import Popularity
 from models.user import UserState
-from models.user_tower import UserTower
 from services.retrieval.config import RetrievalConfig
-from services.retrieval.loading import MODEL_NAMES, IndexHome, loaded, serve_index
+from services.retrieval.loading import MODEL_NAMES, IndexHome, loaded, serve_index, tied_tower
 from services.retrieval.newcomers import with_newcomers
 from services.retrieval.query import RetrievalModels, Tower
 from services.retrieval.retriever import Retriever
@@ -81,7 +80,7 @@ class Loader:
         having = {name: other for other in others for name in MODEL_NAMES if other.versions[name] == versions[name]}
         found = self._resolved(versions)
         folder, twin = found["two_tower"].folder, having.get("two_tower")
-        tower = twin.fitted if twin else loaded(UserTower.load, folder)
+        tower = twin.fitted if twin else loaded(tied_tower, folder)
         models = RetrievalModels(
             tower,
             having["co_visitation"].retriever.models.co_visitation

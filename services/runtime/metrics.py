@@ -79,7 +79,9 @@ SPOOLED = Counter("cascade_spooled_total", "Records that were put on the gateway
 
 # A rollout: arms are champion, challenger, and shadow for challengers whose answers nobody sees.
 ARM_ANSWERS = Counter(
-    "cascade_arm_answers_total", "Requests by arm while models are rolled out, ok or failed.", ("arm", "outcome")
+    "cascade_arm_answers_total",
+    "Requests by arm while models are rolled out: ok, failed, or missing where the model was not loaded.",
+    ("arm", "outcome"),
 )
 ARM_SECONDS = Histogram(
     "cascade_arm_seconds", "Time the models of an arm took, seen from the gateway.", ("arm", "stage"), buckets=_SECONDS

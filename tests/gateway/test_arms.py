@@ -156,14 +156,26 @@ async def test_a_challenger_lost_in_retrieval_leaves_the_whole_request_to_the_ch
     assert answers() == {("challenger", "failed"): 1}
 
 
-async def test_a_challenger_that_is_not_loaded_counts_for_no_arm(trying: Callable[..., Any], peers: Peers) -> None:
+async def test_a_challenger_that_is_not_loaded_is_counted_apart(trying: Callable[..., Any], peers: Peers) -> None:
     async with trying(EVERYTHING) as client:
         peers.retrieval.challenger = NotFound("There is no challenger.")
         answer = await asked(client)
         assert (answer["served_by"], answer["variants"]) == ("fresh", dict.fromkeys(EVERYTHING, "champion"))
         peers.retrieval.challenger, peers.ranker.challenger = None, NotFound("There is no challenger.")
         assert (await asked(client))["variants"]["ranker"] == "champion"
-    assert answers() == {}
+    assert answers() == {("challenger", "missing"): 2}
+
+
+async def test_a_shadow_that_is_not_loaded_is_counted_apart(trying: Callable[..., Any], peers: Peers) -> None:
+    async with trying(EVERYTHING, shadow=True) as client:
+        peers.ranker.challenger = NotFound("There is no challenger.")
+        await asked(client)
+
+        async def counted() -> bool:
+            return answers().get(("shadow", "missing")) == 1
+
+        await until(counted)
+    assert answers() == {("shadow", "missing"): 1, ("champion", "ok"): 1}
 
 
 async def test_a_source_that_is_lost_is_the_failure_of_the_arm_that_asked_it(

@@ -67,7 +67,10 @@ def _checks(
         try:
             for name in MODEL_NAMES:
                 verify(challenger[name])
-            yield tied_check(challenger["two_tower"])
+            tied = tied_check(challenger["two_tower"])
+            yield tied
+            if not tied.passed:
+                return
             contender = stack.enter_context(_opened(challenger, items))
         except (DamagedArtifact, SettingsError) as error:
             yield Check("integrity", False, str(error))

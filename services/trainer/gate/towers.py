@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.artifact import read_manifest
-from models.tower_fingerprint import FINGERPRINT, fingerprint
+from models.tower_fingerprint import is_tied
 from services.retrieval.index.protocol import VectorIndex
 from services.retrieval.query import Tower
 from services.trainer.gate.config import GateConfig
@@ -27,10 +26,10 @@ _NEAREST = 100
 
 def tied_check(folder: Path) -> Check:
     """Whether user tower and item vectors come from one export."""
-    sealed = read_manifest(folder).config.get(FINGERPRINT)
-    if sealed is None:
+    tied = is_tied(folder)
+    if tied is None:
         return Check("tied", False, "does not say that its user tower and its item vectors were exported together")
-    if sealed != fingerprint(folder):
+    if not tied:
         return Check("tied", False, "stale tower: its user tower and its item vectors are not of one export")
     return Check("tied", True, "user tower and item vectors are of one export")
 

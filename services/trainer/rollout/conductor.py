@@ -14,7 +14,7 @@ from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.rollout.aliases import MODELS, Aliases, going, winning
 from services.trainer.rollout.guardrails import CHALLENGER as CHALLENGER_ARM
 from services.trainer.rollout.guardrails import SHADOW as SHADOW_ARM
-from services.trainer.rollout.guardrails import answers, judged
+from services.trainer.rollout.guardrails import answers, judged, missing
 from services.trainer.rollout.ledger import Entry, Ledger, now_us
 from services.trainer.rollout.machine import ROLLED_BACK, SHADOW, Figures, Guardrail, Rollout, advanced, rolled_back
 from services.trainer.rollout.readings import Meter, add
@@ -94,8 +94,9 @@ class Conductor:
             gains = {key: gain for key, gain in gains.items() if not key.startswith(("shown", "clicks"))}
         add(self._tally, gains)
         self._judge()
-        samples, _ = answers(self._tally, SHADOW_ARM if rollout.stage == SHADOW else CHALLENGER_ARM)
-        figures = Figures(samples, self._guardrails, unread)
+        arm = SHADOW_ARM if rollout.stage == SHADOW else CHALLENGER_ARM
+        samples, _ = answers(self._tally, arm)
+        figures = Figures(samples, self._guardrails, unread, missing(self._tally, arm))
         displaced = _displaced(rollout, self._aliases)
         moment = now_us()
         after = (

@@ -33,9 +33,14 @@ def judged(tally: Tally, *, shadow: bool, settings: GuardrailSettings) -> tuple[
 
 
 def answers(tally: Tally, arm: str) -> tuple[int, int]:
-    """(answers, those that failed) of an arm: `degraded` ones came, if late or from elsewhere."""
-    outcomes = {key.split(" ")[2]: count for key, count in tally.items() if key.startswith(f"answers {arm} ")}
-    return round(sum(outcomes.values())), round(outcomes.get("failed", 0.0))
+    """(answers, those that failed) of an arm."""
+    failed = tally.get(f"answers {arm} failed", 0.0)
+    return round(tally.get(f"answers {arm} ok", 0.0) + failed), round(failed)
+
+
+def missing(tally: Tally, arm: str) -> int:
+    """How often an arm was asked before it was loaded."""
+    return round(tally.get(f"answers {arm} missing", 0.0))
 
 
 def errors(tally: Tally, arm: str, settings: GuardrailSettings) -> Guardrail:

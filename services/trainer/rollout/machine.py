@@ -38,6 +38,8 @@ class Figures:
     guardrails: tuple[Guardrail, ...] = ()
     unread: str = ""
     """What could not be read, a sentence; empty when everything was."""
+    missing: int = 0
+    """How often the challenger was asked in this step and was not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ def begun(rollout_id: str, challengers: Mapping[str, str], champions: Mapping[st
 def advanced(rollout: Rollout, figures: Figures, now_us: int, steps: Sequence[Step], patience_s: float) -> Rollout:
     """The rollout after one look at its figures. An ended one stays as it is.
 
-    A breach ends it at any step. Time counts only while the figures could be read; after `patience_s` seconds on end
-    in which they could not, it is rolled back: nobody becomes champion unwatched.
+    A breach ends it at any step, a challenger that was never loaded at the end of one. Time counts only while the
+    figures could be read; after `patience_s` seconds on end in which they could not, it is rolled back: nobody becomes
+    champion unwatched.
     """
     if not rollout.on_its_way:
         return rollout
@@ -103,7 +106,12 @@ def advanced(rollout: Rollout, figures: Figures, now_us: int, steps: Sequence[St
     rollout = replace(rollout, seen_us=now_us, watched_s=rollout.watched_s + passed, blind_s=0.0, reason="")
     step = steps[min(rollout.step, len(steps) - 1)]
     enough = rollout.watched_s >= step.seconds and figures.samples >= step.samples
-    return _next(rollout, now_us, steps) if enough or rollout.watched_s >= step.longest else rollout
+    if not enough and rollout.watched_s < step.longest:
+        return rollout
+    if figures.missing and not figures.samples:
+        asked = f"The challenger was asked {figures.missing} times and never loaded"
+        return rolled_back(rollout, f"{asked}; the logs of retrieval and ranker say why.", now_us)
+    return _next(rollout, now_us, steps)
 
 
 def promoted(rollout: Rollout, now_us: int) -> Rollout:

@@ -18,7 +18,8 @@ from models.artifact import read_manifest, seal
 from models.tower_fingerprint import FINGERPRINT, fingerprint
 from models.two_tower import TwoTowerConfig
 from models.user_tower import ITEM_VECTORS_FILE, MODEL_FILE
-from services.retrieval.loading import INDEX_FOLDER, MODEL_NAMES
+from services.retrieval.loading import INDEX_FOLDER, MODEL_NAMES, load_models
+from services.runtime.errors import SettingsError
 from services.trainer.catalog import item_table
 from services.trainer.funnel import Moment
 from services.trainer.gate import Check, GateConfig, Verdict, judge_retrieval
@@ -76,6 +77,11 @@ def turn(folder: Path) -> None:
     model.graph.initializer.append(onnx.numpy_helper.from_array(rotation, "rotation"))
     model.graph.node.append(onnx.helper.make_node("MatMul", ["unturned", "rotation"], [output.name]))
     onnx.save(model, folder / MODEL_FILE)
+    tie_again(folder)
+
+
+def tie_again(folder: Path) -> None:
+    """Seals a folder as if one export had made what lies in it."""
     manifest = read_manifest(folder)
     seal(folder, replace(manifest, config={**manifest.config, FINGERPRINT: fingerprint(folder)}))
 
@@ -114,7 +120,9 @@ def test_a_stale_user_tower_over_a_new_index_is_refused(
 ) -> None:
     stale = forged(lambda folder: shutil.copy(world.other["two_tower"] / MODEL_FILE, folder / MODEL_FILE))
     verdict = world.judge(stale)
-    assert "tied: stale tower: its user tower and its item vectors are not of one export" in verdict.reasons
+    assert verdict.reasons == ("tied: stale tower: its user tower and its item vectors are not of one export",)
+    with pytest.raises(SettingsError, match="stale tower"):
+        load_models(stale)
 
 
 def test_a_stale_tower_is_refused_for_what_it_finds_even_where_the_fingerprint_was_forged(
@@ -122,8 +130,7 @@ def test_a_stale_tower_is_refused_for_what_it_finds_even_where_the_fingerprint_w
 ) -> None:
     def change(folder: Path) -> None:
         shutil.copy(world.other["two_tower"] / MODEL_FILE, folder / MODEL_FILE)
-        manifest = read_manifest(folder)
-        seal(folder, replace(manifest, config={**manifest.config, FINGERPRINT: fingerprint(folder)}))
+        tie_again(folder)
 
     verdict = world.judge(forged(change))
     assert named(verdict, "tied").passed
@@ -150,6 +157,7 @@ def test_vectors_that_are_no_numbers_are_refused(
         vectors = np.load(folder / ITEM_VECTORS_FILE)
         vectors[3] = np.nan
         np.save(folder / ITEM_VECTORS_FILE, vectors)
+        tie_again(folder)
 
     assert "index_vectors: some item vectors are no numbers" in world.judge(forged(change)).reasons
 

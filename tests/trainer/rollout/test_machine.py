@@ -52,6 +52,14 @@ def test_with_little_traffic_a_step_ends_after_its_longest_time() -> None:
     assert after_seconds(fresh(), 20, Figures(0)).stage == "canary"
 
 
+def test_a_challenger_that_was_asked_and_never_loaded_ends_with_the_step() -> None:
+    assert after_seconds(fresh(), 19, Figures(0, missing=7)).stage == "shadow"
+    ended = after_seconds(fresh(), 20, Figures(0, missing=7))
+    assert ended.stage == ROLLED_BACK
+    assert ended.reason.startswith("The challenger was asked 7 times and never loaded")
+    assert after_seconds(fresh(), 20, Figures(1, missing=7)).stage == "canary"
+
+
 def test_the_whole_path_ends_with_everybody() -> None:
     seen = [fresh()]
     while seen[-1].on_its_way:
