@@ -13,8 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.client import Client, connected, known_users
-from loadtests.witnesses import Noticed, visiting
+from loadtests.client import Client, connected
+from loadtests.witnesses import Crowd, Noticed, visiting
 from services.runtime.registry import Registry
 from services.trainer.rollout.release import start_release
 
@@ -54,7 +54,7 @@ class Outcome:
 async def drill(url: str, data_dir: Path, registry: Registry, versions: Mapping[str, str], rate: float) -> Outcome:
     """Releases versions under `rate` visitors a second and waits for the end; a release on its way makes room."""
     model = "ranker" if "ranker" in versions else "two_tower"
-    async with connected(url, data_dir) as client, visiting(client, known_users(data_dir), rate) as noticed:
+    async with connected(url, data_dir) as client, visiting(client, Crowd.of(data_dir), rate) as noticed:
         begun = time.monotonic()
         release = await asyncio.to_thread(start_release, registry, versions, supersede=True)
         told, caught_in = await _end_of(client, release)

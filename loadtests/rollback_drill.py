@@ -19,8 +19,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.client import Client, connected, known_users
-from loadtests.witnesses import Noticed, Seen, visiting
+from loadtests.client import Client, connected
+from loadtests.witnesses import Crowd, Noticed, Seen, visiting
 from services.runtime.errors import CascadeError, Unavailable
 from services.runtime.registry import Registry
 from services.trainer.rollout.aliases import family
@@ -58,12 +58,12 @@ class Change:
 
 async def drill(url: str, data_dir: Path, registry: Registry, rate: float) -> list[Change]:
     """Every change in turn, under `rate` visits a second."""
-    changes = []
+    changes, crowd = [], Crowd.of(data_dir)
     async with connected(url, data_dir) as client:
         for model in MODELS:
             old, new = twin(registry, model)
-            changes.append(await changed(client, known_users(data_dir), rate, model, ("promote", old, new)))
-            changes.append(await changed(client, known_users(data_dir), rate, model, ("rollback", new, old)))
+            changes.append(await changed(client, crowd, rate, model, ("promote", old, new)))
+            changes.append(await changed(client, crowd, rate, model, ("rollback", new, old)))
     return changes
 
 
@@ -74,10 +74,10 @@ def twin(registry: Registry, model: str) -> tuple[str, str]:
     return registry.resolve(model).version, made[model]
 
 
-async def changed(client: Client, users: list[str], rate: float, model: str, change: tuple[str, str, str]) -> Change:
+async def changed(client: Client, crowd: Crowd, rate: float, model: str, change: tuple[str, str, str]) -> Change:
     """One change from an old version to a new one. Unavailable when it is refused or never seen."""
     verb, old, new = change
-    async with visiting(client, users, rate) as noticed:
+    async with visiting(client, crowd, rate) as noticed:
         await asyncio.sleep(CALM_S)
         body = {"version": new} if verb == "promote" else {}
         called = time.monotonic()
