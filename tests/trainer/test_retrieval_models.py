@@ -60,8 +60,10 @@ def test_strangers_without_history_get_a_vector(fitted: Path) -> None:
     assert np.isclose(np.linalg.norm(vector), 1.0, atol=1e-5)
 
 
-def test_one_seed_gives_one_model() -> None:
-    data, config, cpu = tower_data(ring(60)), replace(CONFIG.fit, epochs=1), Compute.detect("cpu")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_seed_gives_one_model_on_any_number_of_threads(threads: int) -> None:
+    data, cpu = tower_data(ring(400)), Compute.detect("cpu")
+    config = replace(CONFIG.fit, epochs=2, batch_windows=128, negatives=1024, threads=threads)
     first, second = (fit_tower(data, CONFIG.towers, config, seed=3, compute=cpu)[0].items.ids for _ in range(2))
     assert torch.equal(first, second)
 

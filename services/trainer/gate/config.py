@@ -41,7 +41,7 @@ class GateConfig:
     ece_tolerance: float = 0.01
     """Above max_ece, what may be added to the champion's."""
     slowdown: float = 1.5
-    """Factor on the champion's median latency."""
+    """Factor on the champion's median latency, and on its fastest call."""
     floor_ms: float = 2.0
     """A median below this is never too slow."""
     rounds: int = 40

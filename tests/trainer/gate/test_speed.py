@@ -52,3 +52,8 @@ def test_a_single_pause_of_the_machine_refuses_nobody() -> None:
     check = judge_latency(times, GateConfig())
     assert check.passed
     assert check.figures["challenger_p99"] > 100
+
+
+def test_a_busy_machine_that_met_one_of_the_two_refuses_nobody() -> None:
+    times = {"champion": np.full(20, 6.0), "challenger": np.append(np.full(15, 11.0), np.full(5, 6.1))}
+    assert judge_latency(times, GateConfig()).passed
