@@ -46,7 +46,7 @@ check: proto ## generated code fresh, ruff, mypy strict
 	$(BIN)/mypy
 
 test: $(VENV)/.dev ## install what tests need and run them all
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses 2 --dist loadfile
 
 test-compose: $(VENV)/.dev ## build and boot the containers, run tests/e2e against them, take them down
 	PYTHON=$(BIN)/python tests/e2e/run.sh

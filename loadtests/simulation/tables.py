@@ -23,12 +23,15 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    remarks: Sequence[str] = ()
+    """Sentences below, too long for a cell."""
 
     def markdown(self) -> str:
         """As a section of the report."""
         lines = [f"### {self.title}", "", *([self.note, ""] if self.note else [])]
         lines += ["| " + " | ".join(self.headings) + " |", "|" + "|".join("---" for _ in self.headings) + "|"]
-        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows), ""])
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join([*lines, "", *(f"- {remark}" for remark in self.remarks), *([""] if self.remarks else [])])
 
 
 def tables(results: Results) -> Iterator[Table]:
@@ -84,7 +87,7 @@ def told(found: Estimate) -> str:
 
 def learning_table(results: Results, clicks: str) -> Table:
     """What the runs between the rounds came to."""
-    rows = []
+    rows, remarks = [], list[str]()
     for arm in POSITION:
         runs = [run for told in _all_rounds(results, clicks, arm) if (run := told.learning)]
         if runs:
@@ -92,15 +95,17 @@ def learning_table(results: Results, clicks: str) -> Table:
             served = [run.click_to_served for run in runs if run.click_to_served is not None]
             rows.append([
                 arm, *(str(outcomes[name]) for name in ("published", "refused", "nothing", "failed")),
-                _quantiles([run.seconds for run in runs]), _quantiles(served), _reasons(runs),
+                _quantiles([run.seconds for run in runs]), _quantiles(served),
             ])  # fmt: skip
+            remarks += [f"{arm}, {reason}" for reason in _reasons(runs)]
     return Table(
         f"{clicks}: retraining between rounds",
-        ["arm", "published", "refused", "nothing to learn", "failed", "run s p50 / max",
-         "last click to served s p50 / max", "said"],
+        ["arm", "published", "refused", "nothing", "failed", "run s p50 / max", "to served s p50 / max"],
         rows,
-        "A refused run leaves the champion where it is; the arm goes on with the models it had.",
-    )  # fmt: skip
+        "A refused run leaves the champion where it is; the arm goes on with the models it had. `nothing`: there was "
+        "nothing to learn. `to served`: from the round's last click to the moment the new models served.",
+        remarks,
+    )
 
 
 def shape_table(results: Results, clicks: str) -> Table:
@@ -139,10 +144,11 @@ def account_table(results: Results, clicks: str) -> Table:
         ])  # fmt: skip
     return Table(
         f"{clicks}: account",
-        ["arm", "pages", "clicks", "likes", "not fresh", "failed", "shown again", "explored", "lost on the way",
-         "answer to lake s p50 / max"],
+        ["arm", "pages", "clicks", "likes", "stale", "failed", "again", "explored", "lost", "to lake s p50 / max"],
         rows,
-    )  # fmt: skip
+        "stale: from a cache or a fallback. again: items shown once more. lost: pages and events that never "
+        "reached the lake.",
+    )
 
 
 def freshness_table(found: Freshness) -> Iterator[Table]:
@@ -178,6 +184,6 @@ def _quantiles(values: Sequence[float]) -> str:
     return f"{np.median(values):.1f} / {max(values):.1f}" if values else "-"
 
 
-def _reasons(runs: Sequence[Learning]) -> str:
+def _reasons(runs: Sequence[Learning]) -> list[str]:
     said = Counter(run.said for run in runs if run.said)
-    return "; ".join(f"{times} × {text.replace('|', '/')}" for text, times in said.most_common(3)) or "-"
+    return [f"{times} ×: {text}" for text, times in said.most_common(3)]
