@@ -13,6 +13,7 @@ from services.pb import trainer_pb2, trainer_pb2_grpc
 from services.runtime.errors import CascadeError
 from services.runtime.logs import get_logger
 from services.runtime.registry import Registry
+from services.runtime.setbacks import Setbacks
 from services.trainer.rollout.conductor import Conductor, View
 from services.trainer.rollout.machine import SHADOW
 from services.trainer.rollout.release import promote, rollback
@@ -76,11 +77,17 @@ class Rollouts(trainer_pb2_grpc.RolloutsServicer):
         return trainer_pb2.ModelChanged(champions=champions)
 
     async def _conduct(self) -> None:
+        setbacks = Setbacks(0.0)
         while True:
-            # The boundary of the background work: the registry may be away for a while.
             try:
                 self._say(await asyncio.to_thread(self._conductor.look))
+                setbacks.worked("look")
+            except CascadeError as error:
+                # Told by its kind: the sentence of a registry that is away differs each time.
+                if setbacks.failed("look", type(error).__name__):
+                    log.warning("the rollout cannot be looked at; trying again", reason=error.sentence)
             except Exception:
+                # The boundary of the background work.
                 log.exception("the rollout cannot be looked at")
             await asyncio.sleep(self._every_s)
 
