@@ -69,7 +69,7 @@ bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, writt
 loadtest: $(VENV)/.dev ## Locust's web page against the running stack; loadtests/README.md tells of headless runs
 	@$(RUN) locust --locustfile loadtests/locustfile.py --host http://127.0.0.1:8000
 
-simulate: $(VENV)/.local ## simulated users against the stack: retrained against frozen models, a report; about an hour
+simulate: $(VENV)/.local ## simulated users against the stack: retrained against frozen models, a report; an hour and a half
 	@$(RUN) loadtests.simulation
 
 break-model: $(VENV)/.local ## four bad models against the gate and the guardrails of the running stack

@@ -83,7 +83,7 @@ def _go_on(job: Job, steps: Steps) -> None:
             stage(job, advance)
         run.finished.append(name)
         job.runs.write(run)
-    run.end("published" if run.releases else "refused", refusals(job))
+    run.end("published" if run.releases else "refused", " ".join(filter(None, (run.reason, refusals(job)))))
 
 
 def _begun(plan: LearnPlan, champions: Mapping[str, RegisteredVersion]) -> Run:

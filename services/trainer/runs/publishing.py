@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.runtime.errors import Conflict
 from services.trainer.rollout.ledger import Ledger
 from services.trainer.rollout.release import promote_release, start_release
 from services.trainer.runs.job import PARTS, Job
@@ -13,7 +14,10 @@ LONGEST_TAG = 2000
 
 
 def publish(job: Job, advance: object) -> None:
-    """Registers every challenger with what the gate said, then releases those that passed. Again without harm."""
+    """Registers every challenger with what the gate said, then releases those that passed. Again without harm.
+
+    Nothing is released, and the run's reason says so, when a release is on its way by now.
+    """
     verdicts = verdicts_of(job)
     for part in job.run.parts:
         passed = verdicts[part]["passed"]
@@ -28,7 +32,11 @@ def publish(job: Job, advance: object) -> None:
     known = Ledger(job.registry).settled().rollout
     # Killed right behind its release, a run finds it on its way, or decided already.
     if released and (known is None or dict(known.challengers) != released):
-        (promote_release if job.plan.promote else start_release)(job.registry, released)
+        try:
+            (promote_release if job.plan.promote else start_release)(job.registry, released)
+        except Conflict as busy:
+            # Somebody began another release meanwhile. What was learned stays registered; the next run starts anew.
+            job.run.releases, job.run.reason = [], busy.sentence
 
 
 def refusals(job: Job) -> str:

@@ -15,6 +15,7 @@ from services.runtime.errors import Conflict
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.gate import GateConfig
 from services.trainer.progress import Steps
+from services.trainer.rollout.release import start_release
 from services.trainer.runs import learn as learning
 from services.trainer.runs.folder import Runs
 from services.trainer.runs.gathering import NothingToLearn
@@ -102,6 +103,17 @@ def test_nothing_is_learned_while_a_release_is_on_its_way(data_dir: Path) -> Non
     world.show_more(data_dir, 1)
     with pytest.raises(Conflict, match="A release is on its way"):
         learn(world.plan(data_dir), Steps())
+
+
+def test_a_release_that_somebody_began_meanwhile_goes_first(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry.open(data_dir)
+    killed_after("gate", data_dir, monkeypatch)
+    first = registry.publish("ranker", registry.resolve("ranker", CHAMPION).folder)
+    start_release(registry, {"ranker": first})
+    run = learn(world.plan(data_dir), Steps())
+    assert (run.state, run.releases, run.versions) == ("refused", [], {"ranker": "3"})
+    assert run.reason.startswith("A release is on its way: ranker 2")
+    assert registry.version_of("ranker", CHALLENGER) == first
 
 
 @pytest.mark.parametrize("stage", ["examples", "ranker", "gate"])
