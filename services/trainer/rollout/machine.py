@@ -111,6 +111,9 @@ def advanced(rollout: Rollout, figures: Figures, now_us: int, steps: Sequence[St
     if figures.missing and not figures.samples:
         asked = f"The challenger was asked {figures.missing} times and never loaded"
         return rolled_back(rollout, f"{asked}; the logs of retrieval and ranker say why.", now_us)
+    if rollout.stage == SHADOW and not figures.samples:
+        # Every request asks a shadow. Without one, not even that it can be loaded is known.
+        return replace(rollout, reason="Waits: nobody has asked it yet.")
     return _next(rollout, now_us, steps)
 
 

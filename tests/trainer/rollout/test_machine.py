@@ -48,8 +48,17 @@ def test_a_step_needs_its_time_and_its_samples_both() -> None:
 
 
 def test_with_little_traffic_a_step_ends_after_its_longest_time() -> None:
-    assert after_seconds(fresh(), 19, Figures(0)).stage == "shadow"
-    assert after_seconds(fresh(), 20, Figures(0)).stage == "canary"
+    assert after_seconds(fresh(), 19, Figures(1)).stage == "shadow"
+    canary = after_seconds(fresh(), 20, Figures(1))
+    assert canary.stage == "canary"
+    assert after_seconds(canary, 20, Figures(0)).stage == "ramp"
+
+
+def test_a_shadow_that_nobody_has_asked_waits() -> None:
+    waiting = after_seconds(fresh(), 100, Figures(0))
+    assert (waiting.stage, waiting.reason) == ("shadow", "Waits: nobody has asked it yet.")
+    asked = after_seconds(waiting, 1, Figures(1))
+    assert (asked.stage, asked.reason) == ("canary", "")
 
 
 def test_a_challenger_that_was_asked_and_never_loaded_ends_with_the_step() -> None:
