@@ -14,7 +14,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from services.gateway.identifiers import share_of
 from services.pb import trainer_pb2, trainer_pb2_grpc
-from services.runtime.client import open_channel
 from services.runtime.errors import CascadeError, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ARM_ANSWERS, ARM_SECONDS
@@ -142,7 +141,7 @@ def timed(arm: str, stage: str) -> Iterator[None]:
 class Arms:
     """Follows the trainer's word on the rollout. It keeps the last one while the trainer is away.
 
-    async with Arms.following("grpc://127.0.0.1:50055", share=0.0) as arms:
+    async with Arms.following(channel, share=0.0) as arms:
         arms.of(user_id)
     """
 
@@ -152,16 +151,15 @@ class Arms:
 
     @classmethod
     @asynccontextmanager
-    async def following(cls, url: str, share: float) -> AsyncIterator[Self]:
+    async def following(cls, channel: grpc.aio.Channel, share: float) -> AsyncIterator[Self]:
         """Follows until the block ends; `share` of users get the ranker's challenger while no rollout is on its way."""
         arms = cls(share)
-        async with open_channel(url) as channel:
-            task = asyncio.create_task(arms._follow_forever(trainer_pb2_grpc.RolloutsStub(channel)))
-            try:
-                yield arms
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        task = asyncio.create_task(arms._follow_forever(trainer_pb2_grpc.RolloutsStub(channel)))
+        try:
+            yield arms
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def of(self, user_id: int) -> Arm:
         """The side a request of this user is on, by the release of this moment."""

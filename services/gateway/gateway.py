@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import grpc
+
 from services.gateway.activity import LastKnownUsers, RecentActivity
 from services.gateway.arms import Arms
 from services.gateway.catalog import Catalog
@@ -26,6 +28,7 @@ from services.gateway.spool import Spool
 from services.gateway.stages import ListedScores, Ranking, Reranking, Retrieval, UserFeatures
 from services.gateway.traces import Traces
 from services.gateway.trainings import Trainings
+from services.runtime.client import open_channel
 from services.runtime.eventlog import EventLog, EventLogProducer
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
@@ -71,13 +74,12 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             Peers.connect(settings) as peers,
             Spool.open(producer, settings.data_dir / SPOOL, settings.spool_bytes) as log,
             ImpressionLog.open(log, settings.impression_queue, timeout) as impressions,
-            Arms.following(settings.trainer_url, settings.challenger_share) as arms,
+            open_channel(settings.trainer_url) as trainer,
+            Arms.following(trainer, settings.challenger_share) as arms,
             Shadow.open(settings.shadow_requests) as shadow,
-            Rollouts.connect(settings.trainer_url, settings.peer_ms / 1000) as rollouts,
-            Trainings.connect(settings.trainer_url, settings.peer_ms / 1000) as trainings,
         ):
             feed.on_change(lambda table: ITEMS.labels("gateway").set(len(table)))
-            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, rollouts, trainings)
+            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, trainer)
     finally:
         await producer.close()
 
@@ -91,8 +93,7 @@ def _assembled(
     impressions: ImpressionLog,
     arms: Arms,
     shadow: Shadow,
-    rollouts: Rollouts,
-    trainings: Trainings,
+    trainer: grpc.aio.Channel,
 ) -> Gateway:
     timeout = settings.append_ms / 1000
     filters = Filters(catalog)
@@ -127,6 +128,6 @@ def _assembled(
         publisher=publisher,
         people=People(peers, catalog, publisher, last_known, recent, settings.peer_ms / 1000),
         traces=traces,
-        rollouts=rollouts,
-        trainings=trainings,
+        rollouts=Rollouts(trainer, settings.peer_ms / 1000),
+        trainings=Trainings(trainer, settings.peer_ms / 1000),
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from services.pb import trainer_pb2, trainer_pb2_grpc
-from services.runtime.client import call, open_channel
+from services.runtime.client import call
 
 PEER = "trainer"
 CHANGE_SECONDS = 10.0
@@ -20,20 +18,13 @@ CHANGE_SECONDS = 10.0
 class Rollouts:
     """The trainer's Rollouts rpcs. Failures are errors of the tree, naming the trainer.
 
-    async with Rollouts.connect("grpc://127.0.0.1:50055", timeout=2.0) as rollouts:
-        await rollouts.rollback("ranker")            # {"ranker": "11"}
+    await Rollouts(channel, timeout=2.0).rollback("ranker")            # {"ranker": "11"}
     """
 
     def __init__(self, channel: grpc.aio.Channel, timeout: float) -> None:
+        """A question may take `timeout` seconds."""
         self._stub = trainer_pb2_grpc.RolloutsStub(channel)
         self._timeout = timeout
-
-    @classmethod
-    @asynccontextmanager
-    async def connect(cls, url: str, timeout: float) -> AsyncIterator[Self]:
-        """A channel that connects with the first call; questions may take `timeout` seconds."""
-        async with open_channel(url) as channel:
-            yield cls(channel, timeout)
 
     async def current(self) -> dict[str, Any]:
         """The rollout on its way, or how the last one ended, as REST shows it."""

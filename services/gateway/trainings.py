@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from services.pb import trainer_pb2, trainer_pb2_grpc
-from services.runtime.client import call, open_channel
+from services.runtime.client import call
 from services.runtime.errors import CascadeError, from_rpc
 
 PEER = "trainer"
@@ -22,20 +21,13 @@ AGAIN_SECONDS = 2.0
 class Trainings:
     """The trainer's Training rpcs. Failures are errors of the tree, naming the trainer.
 
-    async with Trainings.connect("grpc://127.0.0.1:50055", timeout=2.0) as trainings:
-        await trainings.start("continuous")      # {"run_id": ..., "state": "running", ...}
+    await Trainings(channel, timeout=2.0).start("continuous")      # {"run_id": ..., "state": "running", ...}
     """
 
     def __init__(self, channel: grpc.aio.Channel, timeout: float) -> None:
+        """A call may take `timeout` seconds."""
         self._stub = trainer_pb2_grpc.TrainingStub(channel)
         self._timeout = timeout
-
-    @classmethod
-    @asynccontextmanager
-    async def connect(cls, url: str, timeout: float) -> AsyncIterator[Self]:
-        """A channel that connects with the first call; a call may take `timeout` seconds."""
-        async with open_channel(url) as channel:
-            yield cls(channel, timeout)
 
     async def status(self) -> dict[str, Any]:
         """The run that goes on, those before it, and what comes next, as REST shows them."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ephemeral_port_reserve import reserve
+
 from services.local.settings import LocalSettings
 from services.runtime.errors import SettingsError
 from services.runtime.stores import redis_command
@@ -88,6 +90,8 @@ def _usable_port(name: str, settings: LocalSettings) -> int:
     if name == "trainer" and not settings.trainer:
         return NOBODYS_PORT
     port: int = getattr(settings, f"{name}_port")
+    if port == 0:
+        return int(reserve(settings.host))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -98,7 +102,7 @@ def _usable_port(name: str, settings: LocalSettings) -> int:
                 f"Stop what holds it, or set CASCADE_{name.upper()}_PORT.",
                 field=f"{name}_port",
             ) from error
-        return int(probe.getsockname()[1])
+    return port
 
 
 def _require_writable(data_dir: Path) -> None:

@@ -28,6 +28,7 @@ from services.runtime.errors import NotFound, SettingsError, Unavailable
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
 
 DATABASE = "mlflow.db"
 SERVER_SECONDS = 5
@@ -159,7 +160,7 @@ class Registry:
                 found = self._client.get_model_version_by_alias(name, alias_or_version)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
+                raise _away(error) from error
             raise NotFound(
                 f"The registry has no {alias_or_version!r} of {name!r}. Train one with: make train",
                 field="model",
@@ -249,7 +250,12 @@ def _answering() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             raise NotFound(f"The registry says: {error.message}", field="model") from error
-        raise Unavailable(f"The model registry cannot be asked: {error.message}") from error
+        raise _away(error) from error
+
+
+def _away(error: MlflowException) -> Unavailable:
+    """The cause that requests appends names an object by its address: the same sentence must be the same text."""
+    return Unavailable(f"The model registry cannot be asked: {str(error.message).partition(' (Caused by ')[0]}")
 
 
 def _locked(descriptor: int) -> bool:

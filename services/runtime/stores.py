@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from ephemeral_port_reserve import reserve
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -59,7 +59,7 @@ def redis_server(folder: Path, port: int = 0) -> Iterator[str]:
 
     Unavailable when it does not answer within START_SECONDS, for example because the port is in use.
     """
-    port = port or _free_port()
+    port = port or reserve()
     command, log = redis_command(folder, port), folder / "redis.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -88,9 +88,3 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             except (redis.ConnectionError, redis.TimeoutError):  # also raised while it loads its file
                 time.sleep(0.01)
     raise Unavailable(f"Redis on port {port} did not answer within {START_SECONDS:g} s.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import gc
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -78,3 +80,12 @@ async def client(opened: Opened) -> AsyncIterator[httpx.AsyncClient]:
     """A caller with the write key."""
     async with opened() as calling:
         yield calling
+
+
+@pytest.fixture(scope="module")
+def leftovers() -> Iterator[None]:
+    """kafka-python leaves the sockets of refused connections to the collector; let it have them here, in silence."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import uuid
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -111,15 +108,7 @@ async def test_a_bulk_change_needs_the_write_key(client: httpx.AsyncClient) -> N
     assert (await post(client, line, **{"X-API-Key": READ})).status_code == 403
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leftovers() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the collector; let it have them here, in silence."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
+@pytest.mark.usefixtures("leftovers")
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 async def test_a_log_that_is_away_with_a_full_disk_is_a_503_and_the_catalog_stays(
     opened: Opened, caplog: pytest.LogCaptureFixture

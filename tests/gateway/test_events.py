@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import uuid
-import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,15 +121,7 @@ async def test_impression_carries_the_rows_of_what_was_shown(
     assert impression.served_by == "fresh"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leftovers() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the collector; let it have them here, in silence."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
+@pytest.mark.usefixtures("leftovers")
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 async def test_without_a_broker_and_without_room_nothing_is_accepted_and_a_retry_works(
     opened: Opened, caplog: pytest.LogCaptureFixture

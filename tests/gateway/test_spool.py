@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sqlite3
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -110,15 +108,7 @@ async def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
             pass
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leftovers() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the collector; let it have them here, in silence."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
+@pytest.mark.usefixtures("leftovers")
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 async def test_events_posted_while_kafka_is_away_are_accepted_and_reach_it_even_after_a_restart_of_the_gateway(
     opened: Opened, caplog: pytest.LogCaptureFixture

@@ -14,6 +14,7 @@ import pytest
 from services.gateway.routes import training
 from services.gateway.trainings import Trainings
 from services.pb import trainer_pb2, trainer_pb2_grpc
+from services.runtime.client import open_channel
 from services.runtime.errors import CascadeError
 from tests.gateway.conftest import READ, Opened
 
@@ -127,8 +128,8 @@ async def test_progress_is_told_as_it_comes_and_a_trainer_that_went_away_is_foun
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.gateway.trainings.AGAIN_SECONDS", 0.01)
-    async with asyncio.timeout(SECONDS), Trainings.connect(running.url, SECONDS) as trainings:
-        told = trainings.watch()
+    async with asyncio.timeout(SECONDS), open_channel(running.url) as channel:
+        told = Trainings(channel, SECONDS).watch()
         stages = [(await anext(told)) for _ in range(2)]
         assert [status["current"]["stage"] for status in stages if isinstance(status, dict)] == ["examples", "ranker"]
         await running.stop()
@@ -145,8 +146,8 @@ async def test_progress_is_server_sent_events_that_say_they_are_alive(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "BEAT_SECONDS", 0.05)
-    async with asyncio.timeout(SECONDS), Trainings.connect(running.url, SECONDS) as trainings:
-        events = training._events(trainings)
+    async with asyncio.timeout(SECONDS), open_channel(running.url) as channel:
+        events = training._events(Trainings(channel, SECONDS))
         first, second, beat = [await anext(events) for _ in range(3)]
     head, data = first.decode().split("\n", 1)
     assert head == "event: status"

@@ -84,6 +84,22 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+def read_log(url: str, count: int, *topics: str) -> list[Any]:
+    """The first records of some topics, in the order they came."""
+    consumer, found = open_consumer(url, "", list(topics), {"group_id": None}), list[Any]()
+
+    def enough() -> bool:
+        for records in consumer.poll(timeout_ms=100).values():
+            found.extend(records)
+        return len(found) >= count
+
+    try:
+        eventually(enough, f"{count} records of {', '.join(topics)}")
+    finally:
+        consumer.close(autocommit=False)
+    return found
+
+
 def rows(redis: Redis, view: View, *ids: int) -> Rows:
     """What the online store says of some entities."""
     numbers = np.array(ids, np.uint64)

@@ -26,9 +26,9 @@ from services.ingest.service import SERVICE
 from services.ingest.settings import IngestSettings
 from services.pb import events_pb2
 from services.runtime.errors import Conflict
-from services.runtime.eventlog import CATALOG, EVENTS, IMPRESSIONS, open_consumer
+from services.runtime.eventlog import CATALOG, EVENTS, IMPRESSIONS
 from services.runtime.server import serving
-from tests.ingest.log import Sender, change, event, eventually, impression, lake_rows, rows, value
+from tests.ingest.log import Sender, change, event, eventually, impression, lake_rows, read_log, rows, value
 
 KINDS = ("click", "watch", "watch", "like", "dislike", "hide", "follow", "purchase")
 LISTS = ("seen", "hidden")
@@ -86,17 +86,7 @@ def _rounded(given: Any) -> Any:
 
 def whole_log(url: str, count: int) -> list[LogRecord]:
     """Every record of a broker that holds `count`, the catalog first: deletions before the events they forget."""
-    consumer, found = open_consumer(url, "", [EVENTS, IMPRESSIONS, CATALOG], {"group_id": None}), list[LogRecord]()
-
-    def enough() -> bool:
-        for records in consumer.poll(timeout_ms=100).values():
-            found.extend(records)
-        return len(found) >= count
-
-    try:
-        eventually(enough, f"{count} records")
-    finally:
-        consumer.close(autocommit=False)
+    found: list[LogRecord] = read_log(url, count, EVENTS, IMPRESSIONS, CATALOG)
     return sorted(found, key=lambda record: record.topic != CATALOG)
 
 

@@ -13,8 +13,8 @@ from services.ingest.records import Malformed, read, read_batch
 from services.ingest.replay import MAX_ATTEMPTS, replay, replayable
 from services.ingest.versions import UPCASTERS
 from services.pb import events_pb2
-from services.runtime.eventlog import EventLogProducer, open_consumer
-from tests.ingest.log import event, eventually
+from services.runtime.eventlog import EventLogProducer
+from tests.ingest.log import event, read_log
 from tests.ingest.test_records import NOW_US, Raw
 
 
@@ -31,18 +31,7 @@ def letter(value: bytes, offset: int = 1, topic: str = "events", **headers: byte
 
 def sent(url: str, count: int, topic: str = "events") -> list[Any]:
     """The first records of a topic."""
-    consumer, found = open_consumer(url, "", [topic], {"group_id": None}), list[Any]()
-
-    def enough() -> bool:
-        for records in consumer.poll(timeout_ms=100).values():
-            found.extend(records)
-        return len(found) >= count
-
-    try:
-        eventually(enough, f"{count} records of {topic}")
-    finally:
-        consumer.close(autocommit=False)
-    return found
+    return read_log(url, count, topic)
 
 
 async def test_the_original_bytes_come_back_to_their_topic_as_a_fixed_reader_wants_them(broker: str) -> None:

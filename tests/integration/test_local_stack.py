@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ephemeral_port_reserve import reserve
 
 from services.local.layout import layout
 from services.local.output import PrefixedOutput
@@ -25,6 +27,8 @@ from services.runtime.errors import NotFound, SettingsError, Unavailable
 from tests.integration.small_stack import LISTEN, SERVE
 
 WAIT_SECONDS = 20.0
+IP_LOCAL_PORT_RANGE = 51
+"""Socket option of Linux 6.3, ip(7): the ports the kernel may choose from."""
 
 
 class Small:
@@ -39,9 +43,7 @@ class Small:
 
     def start(self, *waves: dict[str, str]) -> None:
         """Starts waves of name -> code and waits until they are ready."""
-        programs = [
-            [{"name": name, "code": code, "port": free_port()} for name, code in wave.items()] for wave in waves
-        ]
+        programs = [[{"name": name, "code": code, "port": reserve()} for name, code in wave.items()] for wave in waves]
         (self.folder / "small.json").write_text(json.dumps(programs))
         self.stack.start()
         self.stack.wait_ready(WAIT_SECONDS)
@@ -60,12 +62,6 @@ def small(tmp_path: Path) -> Iterator[Small]:
     made = Small(tmp_path)
     yield made
     made.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -146,7 +142,7 @@ def test_a_process_that_cannot_start_ends_the_whole_start_with_its_sentence(smal
 
 def test_a_stack_that_is_not_ready_in_time_says_so(tmp_path: Path) -> None:
     code = LISTEN.replace("socket.create_server", "print") + "time.sleep(600)"
-    (tmp_path / "small.json").write_text(json.dumps([[{"name": "one", "port": free_port(), "code": code}]]))
+    (tmp_path / "small.json").write_text(json.dumps([[{"name": "one", "port": reserve(), "code": code}]]))
     ended = subprocess.run(
         [sys.executable, "-m", "tests.integration.small_stack"],
         env={**os.environ, "CASCADE_DATA_DIR": str(tmp_path), "CASCADE_START_SECONDS": "0.5"},
@@ -197,6 +193,23 @@ def test_a_taken_port_names_its_variable(tmp_path: Path) -> None:
         settings = everything_free(tmp_path).model_copy(update={"ranker_port": holder.getsockname()[1]})
         with pytest.raises(SettingsError, match="ranker.*CASCADE_RANKER_PORT"):
             layout(settings)
+
+
+def test_the_ports_of_a_stack_are_given_to_nobody_else_while_it_starts(tmp_path: Path) -> None:
+    program = next(program for wave in layout(everything_free(tmp_path)) for program in wave)
+    port = int(program.url.rpartition(":")[2].partition("/")[0])
+    with socket.socket() as listener, socket.socket() as outgoing, socket.socket() as chosen:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        try:
+            for other in (outgoing, chosen):
+                other.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("I", port << 16 | port))
+        except OSError:
+            pytest.skip("This kernel chooses from all ports: whom it would give this one cannot be asked.")
+        with pytest.raises(OSError, match="Cannot assign requested address"):
+            outgoing.connect(listener.getsockname())
+        with pytest.raises(OSError, match="Address already in use"):
+            chosen.bind(("127.0.0.1", 0))
 
 
 def test_output_is_printed_in_whole_lines_behind_the_name() -> None:

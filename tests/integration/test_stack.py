@@ -8,6 +8,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from services.gateway.keys import read_or_create_keys
 from services.local.stack import LocalStack
+from services.runtime.errors import Unavailable
 
 DEADLINE_S = 30.0
 ANY_PORT = {
@@ -26,16 +28,26 @@ ANY_PORT = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(world: Path) -> Iterator[LocalStack]:
-    with (world / "stack.log").open("wb") as log:
-        stack = LocalStack(world, ANY_PORT, log)
+@contextmanager
+def started(world: Path, log_file: Path, **environment: str) -> Iterator[LocalStack]:
+    """A stack on free ports; when it cannot start, what it said is shown beside the failure."""
+    with log_file.open("wb") as log:
+        stack = LocalStack(world, {**ANY_PORT, **environment}, log)
         stack.start()
         try:
             stack.wait_ready()
             yield stack
+        except Unavailable:
+            print(log_file.read_text())
+            raise
         finally:
             stack.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(world: Path) -> Iterator[LocalStack]:
+    with started(world, world / "stack.log") as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +201,7 @@ def test_killed_features_leave_the_last_known_user(client: httpx.Client, stack: 
 
 
 def test_a_stop_leaves_no_process_behind(world: Path, tmp_path: Path) -> None:
-    with (tmp_path / "stack.log").open("wb") as log:
-        stack = LocalStack(world, ANY_PORT, log)
-        stack.start()
-        stack.wait_ready()
+    with started(world, tmp_path / "stack.log") as stack:
         processes = [psutil.Process(pid) for pid in stack.pids().values()]
         assert len(processes) == 9
         assert stack.stop() == 0

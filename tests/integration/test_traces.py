@@ -11,9 +11,8 @@ import httpx
 import pytest
 
 from services.gateway.keys import read_or_create_keys
-from services.local.stack import LocalStack
 from tests.e2e.spans import Spans, receiving
-from tests.integration.test_stack import ANY_PORT, DEADLINE_S
+from tests.integration.test_stack import DEADLINE_S, started
 
 EDGES = {
     ("gateway", "features"),
@@ -39,17 +38,13 @@ def spans() -> Iterator[tuple[Spans, str]]:
 @pytest.fixture(scope="module")
 def client(world: Path, spans: tuple[Spans, str]) -> Iterator[httpx.Client]:
     """A stack that traces nothing but what a header asks for."""
-    environment = {**ANY_PORT, "CASCADE_OTLP_URL": spans[1], "CASCADE_TRACE_SHARE": "0"}
-    with (world / "traced.log").open("wb") as log:
-        stack = LocalStack(world, environment, log)
-        stack.start()
-        try:
-            stack.wait_ready()
-            headers = {"X-API-Key": read_or_create_keys(world).write}
-            with httpx.Client(base_url=stack.urls["gateway"], headers=headers, timeout=10.0) as client:
-                yield client
-        finally:
-            stack.stop()
+    told = {"CASCADE_OTLP_URL": spans[1], "CASCADE_TRACE_SHARE": "0"}
+    headers = {"X-API-Key": read_or_create_keys(world).write}
+    with (
+        started(world, world / "traced.log", **told) as stack,
+        httpx.Client(base_url=stack.urls["gateway"], headers=headers, timeout=10.0) as client,
+    ):
+        yield client
 
 
 def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
 import time
 import uuid
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from ephemeral_port_reserve import reserve
 from kafka import KafkaConsumer
 
 from services.runtime.broker import Forwarder
@@ -53,12 +53,6 @@ def records_with(consumer: KafkaConsumer, key: str, count: int) -> list[Any]:
         for records in consumer.poll(timeout_ms=200).values():
             found.extend(record for record in records if record.key == key.encode())
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def appended(url: str, records: list[Record], timeout: float = 10.0) -> None:
@@ -109,14 +103,14 @@ async def test_a_group_goes_on_where_it_committed(kafka_url: str) -> None:
 
 
 async def test_without_a_broker_append_is_unavailable_within_its_timeout() -> None:
-    url = f"kafka://127.0.0.1:{free_port()}"
+    url = f"kafka://127.0.0.1:{reserve()}"
     async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(Unavailable, match=f"The event log at {url} did not take the records"):
             await appended(url, [Record(TOPIC, "1", b"lost")], timeout=0.5)
 
 
 async def test_a_broker_that_went_away_is_unavailable_and_is_found_when_it_is_back() -> None:
-    port, key = free_port(), uuid.uuid4().hex
+    port, key = reserve(), uuid.uuid4().hex
     url = f"kafka://127.0.0.1:{port}"
     producer = EventLogProducer(url)
     try:

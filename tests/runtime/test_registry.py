@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from ephemeral_port_reserve import reserve
+from mlflow import MlflowClient
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from models.artifact import DamagedArtifact, Manifest, seal, writing
@@ -32,9 +33,7 @@ with Registry(None, Path(sys.argv[1])).exclusive():
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """A real MLflow server over SQLite, as a stack in containers runs it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = reserve()
     command = [
         sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}", f"--artifacts-destination={folder / 'artifacts'}",
@@ -179,6 +178,18 @@ def test_a_damaged_registry_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"not a database, whatever its name says" * 100)
     with pytest.raises(SettingsError, match="is damaged .file is not a database."):
         Registry.open(tmp_path, create=False)
+
+
+def test_a_server_that_went_away_is_told_in_the_same_words_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry, told = Registry(MlflowClient(registry_uri="http://127.0.0.1:9"), tmp_path), list[str]()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="The model registry cannot be asked: .*127.0.0.1") as caught:
+            registry.aliases("ranker")
+        told.append(caught.value.sentence)
+    assert told[0] == told[1]
 
 
 def test_a_server_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from ephemeral_port_reserve import reserve
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from services.runtime import span_export, tracing
@@ -170,14 +170,8 @@ async def test_the_trace_crosses_the_event_log_as_a_header_even_when_the_record_
     assert [span.parent.hex() for span in senders] == [fresh.traceparent[36:52]] * 2
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_collector_that_is_away_is_left_alone_for_a_while() -> None:
-    port = free_port()
+    port = reserve()
     exporter = CollectorExporter(f"http://127.0.0.1:{port}/v1/traces", 0.2, pause_s=600.0)
     assert exporter.export([]) is SpanExportResult.FAILURE
     with receiving(port):
@@ -190,7 +184,7 @@ def test_a_collector_that_is_away_is_told_of_once_and_its_return_too(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(span_export, "PAUSE_SECONDS", 0.0)
-    port = free_port()
+    port = reserve()
 
     def told(words: str) -> int:
         return sum(bool(re.search(words, record.getMessage())) for record in caplog.records)

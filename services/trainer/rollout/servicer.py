@@ -83,8 +83,7 @@ class Rollouts(trainer_pb2_grpc.RolloutsServicer):
                 self._say(await asyncio.to_thread(self._conductor.look))
                 setbacks.worked("look")
             except CascadeError as error:
-                # Told by its kind: the sentence of a registry that is away differs each time.
-                if setbacks.failed("look", type(error).__name__):
+                if setbacks.failed("look", error.sentence):
                     log.warning("the rollout cannot be looked at; trying again", reason=error.sentence)
             except Exception:
                 # The boundary of the background work.

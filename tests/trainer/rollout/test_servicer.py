@@ -120,6 +120,21 @@ async def test_a_release_that_fails_is_taken_back_with_its_reason(versions: Vers
     assert versions.registry.resolve("ranker", "2").tags["rollout"].startswith("rolled back: The challenger failed")
 
 
+async def test_a_release_that_is_asked_and_never_loaded_is_taken_back(versions: Versions) -> None:
+    counts = Counts(1)
+    steps = (Step(stage="shadow", share=0.0, seconds=0, samples=5, longest=0.2),)
+    with page(counts.registry) as url:
+        async with conducted(versions, url, QUICK.model_copy(update={"steps": steps})) as stub:
+            await asyncio.to_thread(start_release, versions.registry, {"ranker": versions.add("ranker")})
+            # A counter that nobody has counted with is not on the page: the first reading would be a first one.
+            counts.answers.labels("shadow", "missing").inc(0)
+            await told(stub, lambda word: word.stage == "shadow")
+            counts.answers.labels("shadow", "missing").inc(7)
+            heard = await told(stub, lambda word: word.stage in ("rolled_back", "champion"))
+    assert heard[-1].stage == "rolled_back"
+    assert heard[-1].reason.startswith("The challenger was asked 7 times and never loaded")
+
+
 async def test_a_restart_goes_on_with_the_same_step_and_what_it_has_counted(versions: Versions) -> None:
     counts = Counts(1)
     steps = (Step(stage="canary", share=0.1, seconds=0, samples=10, longest=3600),)

@@ -105,6 +105,25 @@ def test_nothing_is_learned_while_a_release_is_on_its_way(data_dir: Path) -> Non
         learn(world.plan(data_dir), Steps())
 
 
+def test_a_promotion_that_was_killed_before_its_aliases_is_finished(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Not an error that a run would note."""
+
+    def cut(*_: object) -> None:
+        raise Killed
+
+    registry, plan = Registry.open(data_dir), replace(world.plan(data_dir), promote=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "set_alias", cut)
+        with pytest.raises(Killed):
+            learn(plan, Steps())
+    assert (Runs(data_dir).recent()[0].state, registry.version_of("ranker")) == ("running", "1")
+    run = learn(plan, Steps())
+    assert (run.state, registry.version_of("ranker")) == ("published", run.versions["ranker"])
+
+
 def test_a_release_that_somebody_began_meanwhile_goes_first(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry.open(data_dir)
     killed_after("gate", data_dir, monkeypatch)
