@@ -86,7 +86,7 @@ def _copies(nodes: list[NodeProto], turn: int, asked: str, rows: str) -> Iterato
     for node in nodes:
         copy = NodeProto()
         copy.CopyFrom(node)
-        copy.name = f"{node.name}/{turn}"
+        copy.name = f"{node.name}/{turn}" if node.name else ""
         copy.input[:] = [rows if name == asked else f"{name}/{turn}" if name in made else name for name in node.input]
         copy.output[:] = [f"{name}/{turn}" for name in node.output]
         yield copy
