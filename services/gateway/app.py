@@ -19,6 +19,7 @@ from services.gateway.page import PageAccess
 from services.gateway.problems import add_handlers
 from services.gateway.routes import (
     events,
+    explanations,
     health,
     items,
     lists,
@@ -27,6 +28,7 @@ from services.gateway.routes import (
     recommendations,
     requests,
     rollout,
+    search,
     training,
     users,
 )
@@ -36,7 +38,21 @@ from services.gateway.settings import GatewaySettings
 TITLE = "Cascade"
 VERSION = "1"
 DESCRIPTION = "What should this user see next? A multi-stage recommender's only public door."
-ROUTERS = (recommendations, lists, items, users, events, models, rollout, training, requests, health, page)
+ROUTERS = (
+    recommendations,
+    search,
+    lists,
+    items,
+    users,
+    events,
+    models,
+    rollout,
+    training,
+    requests,
+    explanations,
+    health,
+    page,
+)
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2
 from numpy.typing import NDArray
 
 from models.user import UserState
-from services.gateway.nouns import Candidates, ModelCard, Removed, RuleReport, Scores, Slate, SourceReport
+from services.gateway.nouns import Candidates, ModelCard, Removed, RuleReport, Scores, Searched, Slate, SourceReport
+from services.gateway.search import Query
 from services.gateway.settings import GatewaySettings
 from services.pb import (
     common_pb2,
@@ -114,6 +115,22 @@ class Peers:
         """Newest items first."""
         request = retrieval_pb2.LatestRequest(n=n, categories=categories)
         return _candidates(await call(self._retrieval.Latest, request, timeout=timeout, peer="retrieval"))
+
+    async def searched(self, query: Query, n: int, timeout: float) -> Searched:
+        """Items for a query, best first."""
+        years = query.years
+        request = retrieval_pb2.SearchRequest(
+            text=" ".join((query.text_left, *query.people)),
+            like=query.like_ids,
+            n=n,
+            genres=query.genres,
+            any_genre=query.any_genre,
+            not_genres=query.not_genres,
+            year_from=(years.first or 0) if years else 0,
+            year_to=(years.last or 0) if years else 0,
+        )
+        answer = await call(self._retrieval.Search, request, timeout=timeout, peer="retrieval")
+        return Searched(ids_from_proto(answer.ids), answer.by_words)
 
     async def scores(self, user: UserState, found: Candidates, model: str, feature_rows: int, timeout: float) -> Scores:
         """The ranker's scores, with the feature rows of the best `feature_rows` candidates."""

@@ -12,22 +12,28 @@ from services.gateway.activity import LastKnownUsers, RecentActivity
 from services.gateway.arms import Arms
 from services.gateway.catalog import Catalog
 from services.gateway.clients import Peers
+from services.gateway.explanations.explainer import Explainer
 from services.gateway.fallback import Fallbacks
 from services.gateway.filters import Filters
 from services.gateway.impressions import ImpressionLog
 from services.gateway.intake import Intake
 from services.gateway.keys import ApiKeys, read_or_create_keys
 from services.gateway.listings import Latest, Popular, Similar
+from services.gateway.llm import Llm
+from services.gateway.nouns import Searched
 from services.gateway.people import People
 from services.gateway.pipeline import Pipeline
 from services.gateway.publisher import CatalogPublisher
 from services.gateway.rollouts import Rollouts
+from services.gateway.search import Query
+from services.gateway.search.finder import Finder
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadow
 from services.gateway.spool import Spool
 from services.gateway.stages import ListedScores, Ranking, Reranking, Retrieval, UserFeatures
 from services.gateway.traces import Traces
 from services.gateway.trainings import Trainings
+from services.llm.calls import Generation
 from services.runtime.client import open_channel
 from services.runtime.eventlog import EventLog, EventLogProducer
 from services.runtime.itemfeed import ItemFeed
@@ -55,6 +61,8 @@ class Gateway:
     traces: Traces
     rollouts: Rollouts
     trainings: Trainings
+    explainer: Explainer
+    finder: Finder
 
     @property
     def patience(self) -> float:
@@ -75,11 +83,16 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             Spool.open(producer, settings.data_dir / SPOOL, settings.spool_bytes) as log,
             ImpressionLog.open(log, settings.impression_queue, timeout) as impressions,
             open_channel(settings.trainer_url) as trainer,
+            open_channel(settings.llm_url) as llm,
             Arms.following(trainer, settings.challenger_share) as arms,
             Shadow.open(settings.shadow_requests) as shadow,
         ):
             feed.on_change(lambda table: ITEMS.labels("gateway").set(len(table)))
-            yield _assembled(settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, trainer)
+            gateway = _assembled(
+                settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, trainer, Llm(llm)
+            )
+            await gateway.finder.prepare()
+            yield gateway
     finally:
         await producer.close()
 
@@ -94,6 +107,7 @@ def _assembled(
     arms: Arms,
     shadow: Shadow,
     trainer: grpc.aio.Channel,
+    llm: Llm,
 ) -> Gateway:
     timeout = settings.append_ms / 1000
     filters = Filters(catalog)
@@ -130,4 +144,20 @@ def _assembled(
         traces=traces,
         rollouts=Rollouts(trainer, settings.peer_ms / 1000),
         trainings=Trainings(trainer, settings.peer_ms / 1000),
+        explainer=Explainer(
+            traces, catalog, llm.complete, settings.llm_model, settings.explanation_ms / 1000, settings.explanations
+        ),
+        finder=_finder(settings, catalog, peers, pipeline, llm),
     )
+
+
+def _finder(settings: GatewaySettings, catalog: Catalog, peers: Peers, pipeline: Pipeline, llm: Llm) -> Finder:
+    patience, model_s = settings.peer_ms / 1000, settings.search_model_ms / 1000
+
+    async def look(query: Query, n: int) -> Searched:
+        return await peers.searched(query, n, patience)
+
+    async def ask(generation: Generation) -> str:
+        return await llm.complete(generation, model_s)
+
+    return Finder(catalog, look, pipeline.rank, ask, settings.llm_model, model_s)

@@ -98,6 +98,16 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What retrieval found for a search."""
+
+    ids: NDArray[np.uint64]
+    """(K,) best first."""
+    by_words: bool
+    """False when words were not searched for: there were none, or the text index is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the ranker says of N candidates."""
 

@@ -23,6 +23,8 @@ from services.runtime.ids import to_int
 MAX_SHOWN = 100
 MAX_LISTED = 1000
 MAX_EVENTS = 1000
+MAX_QUERY = 400
+"""Characters of a search."""
 
 
 def _as_list(value: Any) -> Any:
@@ -308,6 +310,23 @@ class TrainingAsked(Sent):
 
     kind: Literal["continuous", "full"] = "continuous"
     """continuous: from the champion and the newest examples; full: from the whole lake."""
+
+
+class SearchRequest(Sent):
+    """What someone says they want to see."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "a funny heist film from the nineties"}]})
+
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]
+    """In words."""
+    user_id: ExternalId | None = None
+    """For whom it is put in order."""
+    session_id: ExternalId | None = None
+    """The visit, kept with the impression."""
+    n: ShownExactly | None = None
+    """Items wanted; what the words say, or 10."""
+    explain: Annotated[bool, Field(strict=True)] = False
+    """Add the sources' scores and the telling features of each item."""
 
 
 def person(user_id: str | None, anonymous_id: str | None) -> int:

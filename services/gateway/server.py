@@ -1,4 +1,4 @@
-"""The door on a port: uvicorn in the process's own event loop, with the signals and sentences of every service.
+"""The gateway on a port, with the signals and sentences of every service.
 
 run()                                     # the process: __main__.py
 async with serving(settings) as door:     # a test, or a program that embeds the gateway
@@ -10,29 +10,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from services.gateway.app import build
 from services.gateway.settings import GatewaySettings
-from services.runtime.errors import CascadeError, SettingsError
+from services.runtime.asgi import answering, bound
+from services.runtime.errors import CascadeError
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import read_settings
 from services.runtime.tracing import close_tracing, configure_tracing
 
 NAME = "gateway"
-BACKLOG = 2048
-KEEP_ALIVE_SECONDS = 75
-"""Longer than callers leave a connection idle: closing first would meet a request that is under way."""
-
 log = get_logger("server")
 
 
@@ -50,19 +45,11 @@ class Running:
 @asynccontextmanager
 async def serving(settings: GatewaySettings) -> AsyncIterator[Running]:
     """Builds the app, listens, and answers; leaving the block drains and closes everything."""
-    with _bound(settings) as listener:
-        async with build(settings) as app:
-            server = _server(app, settings)
-            task = asyncio.create_task(server.serve([listener]))
-            try:
-                await _started(server, task)
-                gc.collect()
-                gc.freeze()
-                host, port = listener.getsockname()[:2]
-                yield Running(f"{host}:{port}", app, task)
-            finally:
-                server.should_exit = True
-                await asyncio.gather(task, return_exceptions=True)
+    with bound(settings.host, settings.port, "CASCADE_GATEWAY_PORT") as listener:
+        async with build(settings) as app, answering(app, listener, settings.drain_seconds) as door:
+            gc.collect()
+            gc.freeze()
+            yield Running(door.address, app, door.ended)
 
 
 def run() -> None:
@@ -103,53 +90,3 @@ async def _until_stopped(settings: GatewaySettings) -> None:
             log.info("draining", seconds=settings.drain_seconds)
     except asyncio.CancelledError:
         log.info("stopped before it was ready")
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the process, which drains."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-        )
-    )
-
-
-def _bound(settings: GatewaySettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). "
-            "Stop what holds it, or set CASCADE_GATEWAY_PORT.",
-            field="port",
-        ) from error
-    return listener
-
-
-async def _started(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
-    while not server.started:
-        if task.done():
-            task.result()
-            raise SettingsError("The HTTP server ended before it listened.")
-        await asyncio.sleep(0.005)

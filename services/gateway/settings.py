@@ -32,6 +32,10 @@ class GatewaySettings(ServiceSettings):
     """Where the re-ranker listens."""
     trainer_url: str = "grpc://127.0.0.1:50055"
     """Where the trainer listens, which says which models are tried on whom."""
+    llm_url: str = "grpc://127.0.0.1:50057"
+    """Where the language models listen."""
+    llm_model: str = "smollm2"
+    """The model that phrases explanations and reads what is left of a search."""
     kafka_url: str = Field(
         "kafka://127.0.0.1:9092", validation_alias=AliasChoices("CASCADE_GATEWAY_KAFKA_URL", "CASCADE_KAFKA_URL")
     )
@@ -62,6 +66,12 @@ class GatewaySettings(ServiceSettings):
     """Candidates asked of retrieval for one recommendation."""
     shortlist: int = Field(100, ge=10, le=1000)
     """Best candidates by score that the re-ranker chooses from, and whose feature rows are logged; twice n if more."""
+    explanation_ms: int = Field(4000, ge=10, le=60000)
+    """How long the model may take for the sentence of one item before a rule says it."""
+    explanations: int = Field(8, ge=1, le=256)
+    """Sentences asked of the model at once, whoever wants them; others wait within their time."""
+    search_model_ms: int = Field(1500, ge=0, le=60000)
+    """How long the model may take over what the parser leaves of a search; 0 never asks it."""
     challenger_share: float = Field(0.0, ge=0, le=1)
     """Share of users whose candidates the ranker's challenger scores while the trainer rolls nothing out."""
     shadow_requests: int = Field(8, ge=0, le=1000)

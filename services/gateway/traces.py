@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ class Trace:
         """Memory it holds, near enough for a bound."""
         arrays: list[NDArray[Any]] = [
             self.found.ids, self.found.scores, self.found.proposed_by, self.found.because,
-            self.scores.values, self.user.seen, self.user.hidden, self.user.history,
+            self.scores.values, self.scores.features, self.user.seen, self.user.hidden, self.user.history,
             *(group.ids for group in self.found.removed),
             *(group.ids for rule in self.slate.rules for group in rule.removed),
         ]  # fmt: skip
@@ -52,14 +52,15 @@ class Traces:
         self._kept: LRUCache[str, Trace] = LRUCache(limit_bytes, getsizeof=Trace.nbytes)
 
     def keep(self, trace: Trace) -> None:
-        """Without the feature rows: those of the shown items are in the impression."""
-        kept = replace(
-            trace, scores=replace(trace.scores, features=np.empty((0, 0), np.float32), places=np.empty(0, np.intp))
-        )
-        if kept.nbytes() <= self._kept.maxsize:
-            self._kept[trace.journey.recommendation_id] = kept
+        """Feature rows too, of the candidates that the ranker sent them of: explanations are made of them."""
+        if trace.nbytes() <= self._kept.maxsize:
+            self._kept[trace.journey.recommendation_id] = trace
         while len(self._kept) > self._limit:
             self._kept.popitem()
+
+    def get(self, recommendation_id: str) -> Trace | None:
+        """The trace, or None when it is not kept (any more)."""
+        return self._kept.get(recommendation_id)
 
     def told(self, recommendation_id: str) -> dict[str, Any] | None:
         """The trace as JSON, or None when it is not kept (any more)."""

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ephemeral_port_reserve import reserve
@@ -20,7 +20,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Each process is one of many: numerical libraries that take every core for each of them cost 4-5 times the CPU."""
 
 NOBODYS_PORT = 9
-"""`discard`. The gateway of a stack without a trainer must not find that of another stack at the usual port."""
+"""`discard`. The gateway of a stack without a trainer or an llm must not find that of another at the usual port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,39 @@ def layout(settings: LocalSettings) -> Waves:
         stores,
         [service("features"), service("ingest", metrics_port=str(ports["ingest_metrics"]))],
         [service("retrieval", "features"), service("ranker", "features"), service("reranker", "features")],
-        [service("gateway", "features", "retrieval", "ranker", "reranker", "trainer", scheme="http")],
+        [service("gateway", "features", "retrieval", "ranker", "reranker", "trainer", "llm", scheme="http")],
     ]
-    return [*waves, [service("trainer", metrics_urls=counted)]] if settings.trainer else waves
+    last = [service("trainer", metrics_urls=counted)] if settings.trainer else []
+    # Nobody waits for the language models: their sentences come by rule until they are there.
+    last += [_llm(service("llm", rest_port=str(ports["llm_rest"])), url("http", "llm_rest"))] if settings.llm else []
+    return [*waves, last] if last else waves
+
+
+def _llm(program: Program, rest: str) -> Program:
+    """It answers people by REST, and its weights gain from huge pages: a tenth fewer cycles per token."""
+    return replace(program, url=rest, environment={**program.environment, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})
 
 
 def _port_names(settings: LocalSettings) -> list[str]:
     own = [name for name in ("redis", "kafka") if not getattr(settings, f"{name}_url")]
-    return [*own, "features", "ingest", "ingest_metrics", "retrieval", "ranker", "reranker", "trainer", "gateway"]
+    return [
+        *own,
+        "features",
+        "ingest",
+        "ingest_metrics",
+        "retrieval",
+        "ranker",
+        "reranker",
+        "trainer",
+        "llm",
+        "llm_rest",
+        "gateway",
+    ]
 
 
 def _usable_port(name: str, settings: LocalSettings) -> int:
     """The port a program is to listen on, after a look whether it can."""
-    if name == "trainer" and not settings.trainer:
+    if (name == "trainer" and not settings.trainer) or (name.startswith("llm") and not settings.llm):
         return NOBODYS_PORT
     port: int = getattr(settings, f"{name}_port")
     if port == 0:

@@ -41,6 +41,12 @@ class LocalSettings(ServiceSettings):
     """Whether the trainer runs too: models learn from clicks and are rolled out. Without it the champions stay."""
     trainer_port: int = Field(50055, ge=0, le=65535)
     """Port of the trainer."""
+    llm: bool = True
+    """Whether the language models run too. Without them explanations come by rule, and a search is read by rule."""
+    llm_port: int = Field(50057, ge=0, le=65535)
+    """Port of the language models' gRPC."""
+    llm_rest_port: int = Field(8001, ge=0, le=65535)
+    """Port of the language models' OpenAI-compatible REST."""
     gateway_port: int = Field(8000, ge=0, le=65535)
     """Port of the REST door."""
     start_seconds: float = Field(120.0, gt=0, le=3600)

@@ -196,6 +196,81 @@ class LatestRequest(_message.Message):
 Global___LatestRequest: _TypeAlias = LatestRequest  # noqa: Y015
 
 @_typing.final
+class SearchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    LIKE_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    GENRES_FIELD_NUMBER: _builtins.int
+    ANY_GENRE_FIELD_NUMBER: _builtins.int
+    NOT_GENRES_FIELD_NUMBER: _builtins.int
+    YEAR_FROM_FIELD_NUMBER: _builtins.int
+    YEAR_TO_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """what titles, genres and creators are searched for; may be empty"""
+    n: _builtins.int
+    any_genre: _builtins.bool
+    """one of the genres is enough; else all of them"""
+    year_from: _builtins.int
+    """0 when open"""
+    year_to: _builtins.int
+    """0 when open"""
+    @_builtins.property
+    def like(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """items that the wanted ones resemble"""
+
+    @_builtins.property
+    def genres(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def not_genres(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        like: _abc.Iterable[_builtins.int] | None = ...,
+        n: _builtins.int = ...,
+        genres: _abc.Iterable[_builtins.str] | None = ...,
+        any_genre: _builtins.bool = ...,
+        not_genres: _abc.Iterable[_builtins.str] | None = ...,
+        year_from: _builtins.int = ...,
+        year_to: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_genre", b"any_genre", "genres", b"genres", "like", b"like", "n", b"n", "not_genres", b"not_genres", "text", b"text", "year_from", b"year_from", "year_to", b"year_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class SearchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    BY_WORDS_FIELD_NUMBER: _builtins.int
+    by_words: _builtins.bool
+    """false when the text index is not there yet: text was not searched for"""
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """K <= n items, best first; by popularity when neither text nor likeness was asked"""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+        by_words: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_words", b"by_words", "ids", b"ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
 class SourceReport(_message.Message):
     """What one source did for this request."""
 

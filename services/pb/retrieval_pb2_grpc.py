@@ -61,6 +61,11 @@ class RetrievalStub:
                 request_serializer=services_dot_pb_dot_retrieval__pb2.LatestRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_retrieval__pb2.RetrieveResponse.FromString,
                 _registered_method=True)
+        self.Search = channel.unary_unary(
+                '/cascade.Retrieval/Search',
+                request_serializer=services_dot_pb_dot_retrieval__pb2.SearchRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_retrieval__pb2.SearchResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/cascade.Retrieval/ListModels',
                 request_serializer=services_dot_pb_dot_common__pb2.ListModelsRequest.SerializeToString,
@@ -107,6 +112,13 @@ class RetrievalServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Search(self, request, context):
+        """Items found by what is said of them: full text and sentence vectors, fused; likeness to items; filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Versions of two_tower, co_visitation and popularity.
         """
@@ -141,6 +153,11 @@ def add_RetrievalServicer_to_server(servicer, server):
                     servicer.Latest,
                     request_deserializer=services_dot_pb_dot_retrieval__pb2.LatestRequest.FromString,
                     response_serializer=services_dot_pb_dot_retrieval__pb2.RetrieveResponse.SerializeToString,
+            ),
+            'Search': grpc.unary_unary_rpc_method_handler(
+                    servicer.Search,
+                    request_deserializer=services_dot_pb_dot_retrieval__pb2.SearchRequest.FromString,
+                    response_serializer=services_dot_pb_dot_retrieval__pb2.SearchResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -284,6 +301,33 @@ class Retrieval:
             '/cascade.Retrieval/Latest',
             services_dot_pb_dot_retrieval__pb2.LatestRequest.SerializeToString,
             services_dot_pb_dot_retrieval__pb2.RetrieveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Search(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cascade.Retrieval/Search',
+            services_dot_pb_dot_retrieval__pb2.SearchRequest.SerializeToString,
+            services_dot_pb_dot_retrieval__pb2.SearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

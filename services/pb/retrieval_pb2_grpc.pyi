@@ -44,6 +44,8 @@ class RetrievalStub:
     """Popular items, overall or of a segment."""
     Latest: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.LatestRequest, _retrieval_pb2.RetrieveResponse]
     """Newest items first."""
+    Search: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.SearchRequest, _retrieval_pb2.SearchResponse]
+    """Items found by what is said of them: full text and sentence vectors, fused; likeness to items; filters."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_common_pb2.ListModelsRequest, _common_pb2.ListModelsResponse]
     """Versions of two_tower, co_visitation and popularity."""
 
@@ -62,6 +64,8 @@ class RetrievalAsyncStub(RetrievalStub):
     """Popular items, overall or of a segment."""
     Latest: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.LatestRequest, _retrieval_pb2.RetrieveResponse]  # type: ignore[assignment]
     """Newest items first."""
+    Search: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.SearchRequest, _retrieval_pb2.SearchResponse]  # type: ignore[assignment]
+    """Items found by what is said of them: full text and sentence vectors, fused; likeness to items; filters."""
     ListModels: _aio.UnaryUnaryMultiCallable[_common_pb2.ListModelsRequest, _common_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Versions of two_tower, co_visitation and popularity."""
 
@@ -107,6 +111,14 @@ class RetrievalServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_pb2.RetrieveResponse, _abc.Awaitable[_retrieval_pb2.RetrieveResponse]]:
         """Newest items first."""
+
+    @_abc_1.abstractmethod
+    def Search(
+        self,
+        request: _retrieval_pb2.SearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_pb2.SearchResponse, _abc.Awaitable[_retrieval_pb2.SearchResponse]]:
+        """Items found by what is said of them: full text and sentence vectors, fused; likeness to items; filters."""
 
     @_abc_1.abstractmethod
     def ListModels(

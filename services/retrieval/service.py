@@ -15,14 +15,20 @@ from services.retrieval.candidates import Candidates
 from services.retrieval.champions import Champions
 from services.retrieval.listing import latest, popular
 from services.retrieval.loading import MODEL_NAMES
+from services.retrieval.search import DEPTH, search
 from services.retrieval.settings import RetrievalSettings
 from services.retrieval.similar import similar
+from services.retrieval.text import Where
+from services.retrieval.text.following import FollowedText
 from services.runtime.convert import ids_from_proto, matrix_to_proto, user_from_proto, version_to_proto
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import InvalidArgument, Unavailable
 from services.runtime.itemfeed import ItemFeed
+from services.runtime.logs import get_logger
 from services.runtime.metrics import CANDIDATES, SOURCE_FAILURES, SOURCE_SECONDS
 from services.runtime.registry import Registry
 from services.runtime.server import Door, Service
+
+log = get_logger("retrieval")
 
 MAX_CANDIDATES = 1000
 """Most items a request may ask for or bring."""
@@ -31,8 +37,10 @@ MAX_CANDIDATES = 1000
 class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
     """One method per rpc."""
 
-    def __init__(self, champions: Champions, registry: Registry, settings: RetrievalSettings) -> None:
-        self._champions = champions
+    def __init__(
+        self, champions: Champions, registry: Registry, feed: ItemFeed, text: FollowedText, settings: RetrievalSettings
+    ) -> None:
+        self._champions, self._feed, self._text = champions, feed, text
         self._registry = registry
         self._deadline_s = settings.source_deadline_ms / 1000
 
@@ -79,6 +87,22 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServicer):
         n, serving = _checked(request.n), self._champions.current
         return _answer(latest(serving.retriever, n, list(request.categories)), serving.versions)
 
+    async def Search(self, request: retrieval_pb2.SearchRequest, context: Any) -> retrieval_pb2.SearchResponse:
+        n, where = _checked(request.n), _where(request)
+        return await asyncio.to_thread(self._searched, request, n, where)
+
+    def _searched(self, request: retrieval_pb2.SearchRequest, n: int, where: Where) -> retrieval_pb2.SearchResponse:
+        words, by_words = None, bool(request.text.strip())
+        if by_words:
+            try:
+                words = self._text.search(request.text, max(n, DEPTH), where).ids
+            except Unavailable as error:
+                log.debug("searched without words", reason=error.sentence)
+                by_words = False
+        serving = self._champions.current
+        ids = search(serving.retriever, self._feed.table, words, list(request.like), where, n)
+        return retrieval_pb2.SearchResponse(ids=ids.tolist(), by_words=by_words)
+
     async def ListModels(self, request: common_pb2.ListModelsRequest, context: Any) -> common_pb2.ListModelsResponse:
         return await asyncio.to_thread(self._listed)
 
@@ -99,8 +123,9 @@ async def build(settings: RetrievalSettings) -> AsyncIterator[Door]:
     async with (
         ItemFeed.connect(settings.features_url, settings.catalog_deadline_s) as feed,
         Champions.following(registry, feed, settings) as champions,
+        FollowedText.beside(feed, settings) as text,
     ):
-        servicer = RetrievalServicer(champions, registry, settings)
+        servicer = RetrievalServicer(champions, registry, feed, text, settings)
         yield Door(
             lambda server: retrieval_pb2_grpc.add_RetrievalServicer_to_server(servicer, server),
             ("cascade.Retrieval",),
@@ -114,6 +139,17 @@ def _checked(n: int) -> int:
     if not 1 <= n <= MAX_CANDIDATES:
         raise InvalidArgument(f"n must be between 1 and {MAX_CANDIDATES}, not {n}.", field="n")
     return n
+
+
+def _where(request: retrieval_pb2.SearchRequest) -> Where:
+    genres = tuple(request.genres)
+    return Where(
+        genres=() if request.any_genre else genres,
+        any_genres=genres if request.any_genre else (),
+        not_genres=tuple(request.not_genres),
+        year_from=request.year_from or None,
+        year_to=request.year_to or None,
+    )
 
 
 def _answer(candidates: Candidates, versions: Mapping[str, str]) -> retrieval_pb2.RetrieveResponse:

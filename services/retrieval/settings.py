@@ -22,6 +22,9 @@ class RetrievalSettings(ServiceSettings):
     index_url: str = ""
     """Where vectors are searched: edge:///path, qdrant://host:6334 or qdrant+http://host:6333; empty for an edge
     index under data_dir."""
+    text_index_url: str = ""
+    """Where words are searched: edge:///path, qdrant://host:6334/collection or qdrant+http://host:6333/collection;
+    empty goes beside the vectors."""
     collection_prefix: str = Field("two_tower", pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
     """How the names of collections and of the champion's alias begin on a Qdrant server."""
     poll_seconds: float = Field(1.0, gt=0, le=3600)

@@ -1,4 +1,5 @@
-"""Every metric of the stack, declared in one place and under one naming scheme: cascade_<what>_<unit>.
+"""Every metric of the stack, declared in one place and under one naming scheme: cascade_<what>_<unit>; vllm: is
+vLLM's own.
 
 A counter ends in _total, a moment in _timestamp_seconds, what says something by its labels in _info. Every label takes
 few values: ids of users, items and requests are never labels.
@@ -8,12 +9,18 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from functools import lru_cache
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 _SECONDS = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
 )  # fmt: skip
+
+_LONG_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0)
 
 # Feast asks, through the environment that children inherit, for values in files that several processes share. Here
 # every process has its own.
@@ -42,6 +49,8 @@ CANDIDATES = Histogram(
     ("source",),
     buckets=(0, 1, 10, 25, 50, 100, 200, 300, 500, 1000),
 )
+
+EXPLANATIONS = Counter("cascade_explanations_total", "Sentences about recommended items by who phrased them.", ("by",))
 
 # What the services know, and how old it is.
 ITEMS = Gauge("cascade_catalog_items", "Items in a service's table.", ("service",))
@@ -97,6 +106,44 @@ SHADOW_DROPPED = Counter(
 ROLLOUT_SHARE = Gauge("cascade_rollout_share_ratio", "Share of users who get the challengers that are rolled out.")
 ROLLOUTS = Counter("cascade_rollouts_total", "Rollouts by how they ended: champion or rolled_back.", ("outcome",))
 
+# Language models. What vLLM measures too bears its name and its label, so that one dashboard reads both.
+VLLM_RUNNING = Gauge("vllm:num_requests_running", "Calls under way.", ("model_name",))
+VLLM_WAITING = Gauge("vllm:num_requests_waiting", "Calls that wait in the engine.", ("model_name",))
+VLLM_KV_USAGE = Gauge("vllm:kv_cache_usage_perc", "Share of the KV blocks in use, 1 is all.", ("model_name",))
+VLLM_PREFIX_QUERIES = Counter(
+    "vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", ("model_name",)
+)
+VLLM_PREFIX_HITS = Counter("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", ("model_name",))
+VLLM_PREEMPTIONS = Counter("vllm:num_preemptions", "Sequences that gave their blocks to others.", ("model_name",))
+VLLM_DRAFTED = Counter("vllm:spec_decode_num_draft_tokens", "Tokens that were drafted.", ("model_name",))
+VLLM_ACCEPTED = Counter("vllm:spec_decode_num_accepted_tokens", "Drafted tokens that were right.", ("model_name",))
+VLLM_PROMPT_TOKENS = Counter("vllm:prompt_tokens", "Tokens read.", ("model_name",))
+VLLM_GENERATION_TOKENS = Counter("vllm:generation_tokens", "Tokens written.", ("model_name",))
+VLLM_SUCCESS = Counter("vllm:request_success", "Answers by why they ended.", ("model_name", "finished_reason"))
+VLLM_FIRST_TOKEN_SECONDS = Histogram(
+    "vllm:time_to_first_token_seconds",
+    "From a streamed call to its first token.",
+    ("model_name",),
+    buckets=_LONG_SECONDS,
+)
+VLLM_INTER_TOKEN_SECONDS = Histogram(
+    "vllm:inter_token_latency_seconds", "Between two pieces of a stream.", ("model_name",), buckets=_SECONDS
+)
+VLLM_SECONDS = Histogram(
+    "vllm:e2e_request_latency_seconds", "From a call to the end of its answer.", ("model_name",), buckets=_LONG_SECONDS
+)
+LLM_TRIES = Counter("cascade_llm_tries_total", "Tries at a backend by how they ended.", ("model", "backend", "outcome"))
+LLM_FALLBACKS = Counter("cascade_llm_fallbacks_total", "Times another model was asked instead.", ("model", "to"))
+LLM_BREAKER_OPEN = Gauge("cascade_llm_breaker_open_info", "1 while a backend is left alone.", ("backend",))
+LLM_AFFINITY = Counter(
+    "cascade_llm_affinity_total", "Calls that went where their beginning had been read before.", ("model",)
+)
+LLM_CACHE = Counter("cascade_llm_cache_total", "Questions to the caches of answers.", ("cache", "outcome"))
+LLM_COST_USD = Counter("cascade_llm_cost_usd_total", "What answers cost, in dollars.", ("key", "model"))
+LLM_GUARDED = Counter(
+    "cascade_llm_guarded_total", "Texts that a guardrail changed or refused.", ("direction", "rule", "action")
+)
+
 # What people see, and what they do then.
 IMPRESSIONS = Counter("cascade_impressions_total", "Items shown, as logged.", ("slot", "arm", "position"))
 REACTIONS = Counter(
@@ -117,6 +164,13 @@ NOVELTY = Histogram(
     "Mean surprise of a slate's items, the negative logarithm of their share of all events.",
     buckets=(4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24),
 )
+
+
+@lru_cache(maxsize=4096)
+def series(metric: M, *labels: str) -> M:
+    """metric.labels(*labels), remembered: looking it up each time costs more than counting."""
+    child: M = metric.labels(*labels)
+    return child
 
 
 def model_loaded(service: str, model: str, version: str, created_at: str) -> None:

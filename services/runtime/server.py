@@ -55,6 +55,8 @@ class Service(Generic[S]):
     name: str
     settings: type[S]
     build: Callable[[S], AbstractAsyncContextManager[Door]]
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    """Makes the process's event loop; None takes asyncio's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def run(service: Service[S]) -> None:
         settings = read_settings(service.settings)
         configure_logs(service.name, settings.log_level, settings.log_format)
         configure_tracing(service.name, settings.otlp_url, settings.trace_share)
-        asyncio.run(_until_stopped(service, settings))
+        with asyncio.Runner(loop_factory=service.loop) as runner:
+            runner.run(_until_stopped(service, settings))
     except CascadeError as error:
         log.error("cannot go on", reason=error.sentence)
         print(f"{service.name}: {error.sentence}", file=sys.stderr)

@@ -16,7 +16,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / FILES[0]).read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
 STORES = {"redis", "qdrant", "kafka", "mlflow"}
-WEB = {"gateway", "mlflow", "prometheus", "grafana", "jaeger", "locust"}
+WEB = {"gateway", "llm", "mlflow", "prometheus", "grafana", "jaeger", "locust"}
 WITHOUT_A_SHELL = {"otel-collector"}
 
 

@@ -126,8 +126,11 @@ def test_prometheus_scrapes_every_service_and_loads_the_alerts() -> None:
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
     served = ("features", "retrieval", "ranker", "reranker", "ingest", "trainer")
     assert targets == {
-        "gateway": ["gateway:8000"], "prometheus": ["localhost:9090"], **{name: [f"{name}:9100"] for name in served}
-    }  # fmt: skip
+        "gateway": ["gateway:8000"],
+        "llm": ["llm:8001"],
+        "prometheus": ["localhost:9090"],
+        **{name: [f"{name}:9100"] for name in served},
+    }
     assert all((DEPLOY / "prometheus" / name).is_file() for name in config["rule_files"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -17,17 +17,20 @@ from services.pb import (
     common_pb2,
     features_pb2,
     features_pb2_grpc,
+    llm_pb2_grpc,
     ranker_pb2,
     ranker_pb2_grpc,
     reranker_pb2,
     reranker_pb2_grpc,
     retrieval_pb2,
     retrieval_pb2_grpc,
-    trainer_pb2,
     trainer_pb2_grpc,
 )
 from services.runtime.convert import floats_from_bytes, items_to_proto, user_to_proto
 from services.runtime.errors import CascadeError
+from tests.gateway.llm_peer import LlmPeer
+from tests.gateway.switches import Switches
+from tests.gateway.trainer_peer import TrainerPeer
 
 ITEMS = (*range(1, 41), 296, 318, 858)
 """Item ids; the larger the id, the older and the less popular, and the better for the ranker."""
@@ -63,27 +66,6 @@ def user_state(user_id: int, seen: tuple[int, ...] = (), hidden: tuple[int, ...]
     )
 
 
-@dataclass
-class Switches:
-    """How a peer misbehaves."""
-
-    slow: bool = False
-    """Never answers within anybody's deadline."""
-    error: CascadeError | None = None
-    wrong: bool = False
-    """Answers something that does not fit the question."""
-    requests: list[Any] = field(default_factory=list)
-    metadata: list[dict[str, str]] = field(default_factory=list)
-
-    async def applied(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        self.requests.append(request)
-        self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata() or ()})
-        if self.slow:
-            await asyncio.Event().wait()
-        if self.error is not None:
-            await context.abort(self.error.code, self.error.sentence)
-
-
 class FeaturesPeer(features_pb2_grpc.FeaturesServicer):
     def __init__(self) -> None:
         self.switches = Switches()
@@ -116,6 +98,8 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         self.lost = ""
         """Why the source two_tower has no answer."""
         self.challenger: CascadeError | None = None
+        self.finds: Callable[[retrieval_pb2.SearchRequest], bool] = lambda request: True
+        """Whether a search finds anything."""
 
     async def Retrieve(self, request: retrieval_pb2.RetrieveRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
@@ -139,6 +123,11 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         await self.switches.applied(request, context)
         near = sorted(ITEMS, key=lambda number: (abs(number - request.item_id), number))
         return self._answer([number for number in near if number not in request.exclude][: request.n])
+
+    async def Search(self, request: retrieval_pb2.SearchRequest, context: Any) -> retrieval_pb2.SearchResponse:
+        await self.switches.applied(request, context)
+        found = ITEMS[: request.n] if self.finds(request) else ()
+        return retrieval_pb2.SearchResponse(ids=found, by_words=bool(request.text))
 
     async def Popular(self, request: retrieval_pb2.PopularRequest, context: Any) -> retrieval_pb2.RetrieveResponse:
         await self.switches.applied(request, context)
@@ -228,60 +217,14 @@ class RerankerPeer(reranker_pb2_grpc.RerankerServicer):
         )
 
 
-class TrainerPeer(trainer_pb2_grpc.RolloutsServicer, trainer_pb2_grpc.TrainingServicer):
-    """Tells of one rollout, and of every change to whoever watches."""
-
-    def __init__(self) -> None:
-        self._rollout = trainer_pb2.Rollout()
-        self._changed = asyncio.Condition()
-
-    async def say(self, **rollout: Any) -> None:
-        self._rollout = trainer_pb2.Rollout(**rollout)
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def GetRollout(self, request: trainer_pb2.RolloutRequest, context: Any) -> trainer_pb2.Rollout:
-        return self._rollout
-
-    async def WatchRollout(
-        self, request: trainer_pb2.RolloutRequest, context: Any
-    ) -> AsyncIterator[trainer_pb2.Rollout]:
-        told: trainer_pb2.Rollout | None = None
-        while True:
-            told = await self._after(told)
-            yield told
-
-    async def _after(self, told: trainer_pb2.Rollout | None) -> trainer_pb2.Rollout:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._rollout is not told)
-        return self._rollout
-
-    async def Promote(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
-        return trainer_pb2.ModelChanged(champions={request.name: request.version or "13"})
-
-    async def Rollback(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
-        return trainer_pb2.ModelChanged(champions={request.name: "12"})
-
-    async def Start(self, request: trainer_pb2.StartRun, context: Any) -> trainer_pb2.Run:
-        return trainer_pb2.Run(run_id="1", kind=request.kind, state="running")
-
-    async def GetStatus(self, request: trainer_pb2.StatusRequest, context: Any) -> trainer_pb2.TrainingStatus:
-        return trainer_pb2.TrainingStatus(examples_wanted=5000)
-
-    async def Watch(
-        self, request: trainer_pb2.StatusRequest, context: Any
-    ) -> AsyncIterator[trainer_pb2.TrainingStatus]:
-        yield trainer_pb2.TrainingStatus(examples_wanted=5000)
-
-
 class Peers:
-    """The five, each on a port of its own, which it keeps when it comes back."""
+    """The six, each on a port of its own, which it keeps when it comes back."""
 
     def __init__(self) -> None:
         self.features, self.retrieval, self.ranker, self.reranker = (
             FeaturesPeer(), RetrievalPeer(), RankerPeer(), RerankerPeer()
         )  # fmt: skip
-        self.trainer = TrainerPeer()
+        self.trainer, self.llm = TrainerPeer(), LlmPeer()
         self.urls: dict[str, str] = {}
         self._servers: dict[str, grpc.aio.Server] = {}
 
@@ -293,6 +236,7 @@ class Peers:
             "ranker": lambda s: ranker_pb2_grpc.add_RankerServicer_to_server(self.ranker, s),
             "reranker": lambda s: reranker_pb2_grpc.add_RerankerServicer_to_server(self.reranker, s),
             "trainer": self._add_trainer,
+            "llm": lambda s: llm_pb2_grpc.add_LlmServicer_to_server(self.llm, s),
         }
         server = grpc.aio.server()
         add[name](server)
@@ -311,7 +255,7 @@ class Peers:
 
     def switches(self, name: str) -> Switches:
         """How a peer misbehaves."""
-        peer: FeaturesPeer | RetrievalPeer | RankerPeer | RerankerPeer = getattr(self, name)
+        peer: FeaturesPeer | RetrievalPeer | RankerPeer | RerankerPeer | LlmPeer = getattr(self, name)
         return peer.switches
 
     async def update_items(self, upserts: ItemRows | None = None, deleted: tuple[int, ...] = ()) -> None:
@@ -331,9 +275,9 @@ def renamed(rows: ItemRows, title: str) -> ItemRows:
 
 @asynccontextmanager
 async def running_peers() -> AsyncIterator[Peers]:
-    """Five peers that work."""
+    """Six peers that work."""
     peers = Peers()
-    for name in ("features", "retrieval", "ranker", "reranker", "trainer"):
+    for name in ("features", "retrieval", "ranker", "reranker", "trainer", "llm"):
         await peers.up(name)
     try:
         yield peers

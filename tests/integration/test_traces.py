@@ -38,7 +38,7 @@ def spans() -> Iterator[tuple[Spans, str]]:
 @pytest.fixture(scope="module")
 def client(world: Path, spans: tuple[Spans, str]) -> Iterator[httpx.Client]:
     """A stack that traces nothing but what a header asks for."""
-    told = {"CASCADE_OTLP_URL": spans[1], "CASCADE_TRACE_SHARE": "0"}
+    told = {"CASCADE_OTLP_URL": spans[1], "CASCADE_TRACE_SHARE": "0", "CASCADE_LLM": "false"}
     headers = {"X-API-Key": read_or_create_keys(world).write}
     with (
         started(world, world / "traced.log", **told) as stack,

@@ -16,10 +16,11 @@ from services.runtime import metrics
 
 SERVICES = Path(__file__).parents[2] / "services"
 KINDS = (Counter, Gauge, Histogram)
-NAME = re.compile(r"cascade_[a-z]+(_[a-z]+)*_(total|info|seconds|ratio|bits|records|items|candidates)")
+NAME = re.compile(r"cascade_[a-z]+(_[a-z]+)*_(total|info|seconds|ratio|bits|records|items|candidates)|vllm:[a-z0-9_]+")
 LABELS = {
     "service", "method", "code", "route", "status", "stage", "reason", "source", "model", "version", "outcome",
-    "topic", "slot", "arm", "position", "type",
+    "topic", "slot", "arm", "position", "type", "by", "model_name", "finished_reason", "backend", "to", "cache", "key",
+    "direction", "rule", "action",
 }  # fmt: skip
 """Labels whose values are few."""
 DECLARED = {name: value for name, value in vars(metrics).items() if isinstance(value, KINDS)}

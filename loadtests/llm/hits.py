@@ -1,0 +1,100 @@
+"""An answer out of the exact cache: over loopback, as a single client sees it, and in process, without any socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.types import Message, Scope
+
+from loadtests.llm import configs
+from loadtests.llm.latency import fresh
+from loadtests.llm.others import Others
+from loadtests.llm.peers import Caller, Peer
+from loadtests.llm.rounds import Plan, median
+from services.llm.app import App
+from services.llm.opened import opened
+from services.llm.settings import LlmSettings
+from services.llm.wire.routes import Routes
+
+ROUNDS = 10
+BATCH = 100
+"""Calls in process between two looks at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Milliseconds."""
+
+    loopback_p50: float
+    loopback_p99: float
+    cpu: float
+    """Of the gateway's process for a hit over loopback."""
+    in_process: float
+    """From the request's bytes to the answer's, without HTTP: the median over batches."""
+
+
+async def measure(caller: Caller, ours: Peer, upstream: Peer, folder: Path, calls: int) -> Hits:
+    """`calls` equal calls one after the other, and as many in this process; told is the quieter half of ten rounds."""
+    plan = Plan(ours.url, configs.KEY, max(BATCH, calls // ROUNDS), first=fresh(), same=True)
+    await caller.run(plan)
+    rounds = sorted([await _round(caller, ours, plan) for _ in range(ROUNDS)])[: ROUNDS // 2]
+    p50, p99, cpu = (median([one[place] for one in rounds]) for place in (1, 2, 3))
+    return Hits(p50, p99, cpu, await _in_process(plan, upstream, folder, calls))
+
+
+async def _round(caller: Caller, ours: Peer, plan: Plan) -> tuple[float, float, float, float]:
+    """(share of the CPU that others took, p50, p99, CPU)"""
+    others, before = Others(), ours.cpu_seconds
+    seen = await caller.run(plan)
+    cpu = (ours.cpu_seconds - before) * 1000 / plan.calls
+    return others.share, seen.quantile(0.5), seen.quantile(0.99), cpu
+
+
+async def _in_process(plan: Plan, upstream: Peer, folder: Path, calls: int) -> float:
+    data_dir = folder / "in-process"
+    data_dir.mkdir()
+    config = data_dir / "models.toml"
+    config.write_text(configs.ours([upstream.port], guardrails=True))
+    os.environ |= {"BENCH_KEY": configs.KEY, "BENCH_POOR_KEY": configs.POOR_KEY}
+    settings, body = LlmSettings(data_dir=data_dir, config=config), plan.body(0)
+    async with opened(settings) as pipeline:
+        app, batches = App(Routes(pipeline), settings.body_bytes, settings.concurrent_requests), list[float]()
+        await _call(app, body)
+        for _ in range(calls // BATCH):
+            started = time.perf_counter()
+            for _ in range(BATCH):
+                headers = await _call(app, body)
+                assert headers[b"x-cascade-cache"] == b"exact"
+            batches.append((time.perf_counter() - started) * 1000 / BATCH)
+    return median(batches)
+
+
+async def _call(app: App, body: bytes) -> Mapping[bytes, bytes]:
+    """The headers of the answer to a caller that does not hang up."""
+    asked, headers = False, dict[bytes, bytes]()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()
+        asked = True
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Message) -> None:
+        headers.update(message.get("headers", ()))
+
+    await app(_SCOPE, receive, send)
+    return headers
+
+
+_SCOPE: Scope = {
+    "type": "http",
+    "method": "POST",
+    "path": "/v1/chat/completions",
+    "headers": [(b"authorization", f"Bearer {configs.KEY}".encode()), (b"content-type", b"application/json")],
+}

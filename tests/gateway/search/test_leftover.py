@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from services.gateway.search import Leftover, Query, Years, parse
+from services.gateway.search.leftover import (
+    Answer,
+    answer_of,
+    merge,
+    nothing_to_ask,
+    request_for,
+    schema_of,
+    surprising,
+)
+from services.llm.calls import Generation
+from services.runtime.errors import Unavailable
+from tests.gateway.search.small_catalog import vocabulary
+
+SMALL = vocabulary()
+
+
+NOTHING = '{"genres":[],"years":null}'
+
+
+class Model:
+    """Says one thing about a boxer and another about anything else, and remembers what it was asked."""
+
+    def __init__(self, said: str | Exception, else_said: str = NOTHING) -> None:
+        self._said, self._else_said = said, else_said
+        self.asked: list[str] = []
+
+    async def __call__(self, generation: Generation) -> str:
+        self.asked.append(generation.messages[-1].content)
+        if "boxer" not in self.asked[-1]:
+            return self._else_said
+        if isinstance(self._said, Exception):
+            raise self._said
+        return self._said
+
+
+def leftover(model: Model) -> Leftover:
+    return Leftover(SMALL, model, model="small", deadline_s=5.0)
+
+
+async def test_what_the_parser_left_is_given_a_genre_by_the_model() -> None:
+    model = Model('{"genres":["Drama"],"years":null}')
+    completed = await leftover(model).complete(parse("a boxer who never gives up, since 1980", SMALL))
+    assert completed.by_model
+    assert completed.query.genres == completed.query.implied == ("Drama",)
+    assert completed.query.years == Years(1980, None)
+    assert model.asked[-1] == "boxer never gives up"
+
+
+async def test_what_the_model_says_to_anything_is_not_believed() -> None:
+    model = Model('{"genres":["Drama","War"],"years":null}', '{"genres":["Drama"],"years":null}')
+    completed = await leftover(model).complete(parse("a boxer", SMALL))
+    assert completed.query.genres == ("War",)
+
+
+async def test_the_models_habits_are_asked_for_once() -> None:
+    model = Model(NOTHING)
+    reader = leftover(model)
+    for _ in range(3):
+        await reader.complete(parse("a boxer", SMALL))
+    assert model.asked.count("boxer") == 3
+    assert len(model.asked) == len(set(model.asked)) + 2
+
+
+@pytest.mark.parametrize("sentence", ["scary films", "a scary film about chess", "The Matrix", "like Heat, chess", ""])
+async def test_the_model_is_not_asked_about_what_is_clear(sentence: str) -> None:
+    model = Model("{}")
+    query = parse(sentence, SMALL)
+    assert nothing_to_ask(query)
+    assert (await leftover(model).complete(query)).query is query
+    assert model.asked == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "not JSON",
+        "[]",
+        '{"genres":"Drama"}',
+        '{"genres":[1]}',
+        '{"genres":[],"years":7}',
+        '{"genres":[],"years":{"from":true,"to":1}}',
+        Unavailable("The model is gone."),
+        ConnectionResetError("gone"),
+    ],
+)
+async def test_a_bad_answer_leaves_the_parsers_query(said: str | Exception) -> None:
+    query = parse("a boxer", SMALL)
+    completed = await leftover(Model(said)).complete(query)
+    assert completed.query is query
+    assert not completed.by_model
+    assert completed.reason
+
+
+async def test_a_model_that_is_late_leaves_the_parsers_query() -> None:
+    async def never(generation: Generation) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    query = parse("a boxer", SMALL)
+    completed = await Leftover(SMALL, never, model="small", deadline_s=0.01).complete(query)
+    assert completed.query is query
+    assert "did not answer" in completed.reason
+
+
+def test_the_parsers_findings_win() -> None:
+    query = Query("x", text_left="old x", genres=("Comedy",), not_genres=("War",), years=Years(1990, 1999))
+    assert merge(query, Answer(("Drama", "War"), Years(1950, 1959)), SMALL) == query
+
+
+def test_what_is_unwanted_or_unknown_is_dropped() -> None:
+    query = Query("x", text_left="old x", not_genres=("War",))
+    merged = merge(query, Answer(("War", "Kung-Fu", "Drama"), Years(1800, 1850)), SMALL)
+    assert merged.genres == ("Drama",)
+    assert merged.years is None
+
+
+def test_years_count_only_where_a_time_is_spoken_of() -> None:
+    answer = Answer((), Years(1930, 1939))
+    assert merge(Query("x", text_left="my grandmother"), answer, SMALL).years == Years(1930, 1939)
+    assert merge(Query("x", text_left="a boxer"), answer, SMALL).years is None
+    assert merge(Query("x", text_left="my grandmother"), Answer((), Years(1999, 1930)), SMALL).years is None
+
+
+def test_years_that_the_model_says_to_anything_are_not_believed() -> None:
+    years = Years(1935, 1949)
+    assert surprising(Answer((), years), [Answer((), years)]).years is None
+    assert surprising(Answer((), years), [Answer()]).years == years
+
+
+def test_one_of_two_guessed_genres_is_enough() -> None:
+    assert merge(Query("x", text_left="x"), Answer(("Drama", "War")), SMALL).any_genre
+
+
+def test_the_schema_allows_the_catalogs_genres_only_and_the_examples_satisfy_it() -> None:
+    schema = schema_of(SMALL)
+    assert schema["properties"]["genres"]["items"]["enum"] == list(SMALL.genres)
+    for message in request_for("x", SMALL, "small").messages:
+        if message.role == "assistant":
+            answer = answer_of(message.content)
+            assert set(answer.genres) <= set(SMALL.genres)
+            assert set(json.loads(message.content)) == set(schema["required"])
