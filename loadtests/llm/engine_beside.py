@@ -148,24 +148,32 @@ def measure(model: Model, python: Path, rounds: int, requests: int, *, half: boo
     return part
 
 
+def tasks(model: Model, turn: int, requests: int) -> list[Task]:
+    """What is done in a round. Its films are new: of a prompt, only the examples before them are cached."""
+
+    def films(part: int) -> list[Job]:
+        return [Job(tuple(model.tokenizer.encode(text)), MOST_TOKENS) for text in explanations(part)]
+
+    return [
+        Task("8 at once, equal lengths", equal(BATCH, SEED + turn, 32, 64), BATCH),
+        Task(f"8 at once, {requests} heavy-tailed", heavy_tailed(requests, SEED + turn, 192), BATCH),
+        Task("explanations, 1 caller", films(2 * turn + 1), 1, STOP),
+        Task(f"explanations, {MOST_TOKENS} tokens", films(2 * turn + 2), 1),
+    ]
+
+
 def _rounds(model: Model, others: Child, names: Sequence[str], rounds: int, requests: int) -> list[Rates]:
     # Random prompts make a small model repeat itself: drafts would look better than they are, so the batches have none.
     batched = model.engine(max_num_seqs=BATCH, speculation="off", prefix_caching=False)
     alone = model.engine()
-    told = [Job(tuple(model.tokenizer.encode(text)), MOST_TOKENS) for text in explanations()]
-    tasks = [
-        (Task("batch 8, equal lengths", equal(BATCH, SEED, 32, 64), BATCH), batched, names),
-        (Task(f"batch 8, {requests} heavy-tailed", heavy_tailed(requests, SEED, 192), BATCH), batched, names),
-        (Task("explanations, 1 caller", told, 1, STOP), alone, [name for name in names if name == LLAMA]),
-        (Task("explanations, to 40 tokens", told, 1), alone, [name for name in names if name == LLAMA]),
-    ]
-    found = [Rates(task.name) for task, _, _ in tasks]
+    found = [Rates(task.name) for task in tasks(model, 0, requests)]
     for turn in range(rounds + 1):
-        for (task, driven, peers), rates in zip(tasks, found, strict=True):
-            if turn == 0 and task.batch > 1:
+        for task, rates in zip(tasks(model, turn, requests), found, strict=True):
+            single = task.batch == 1
+            if turn == 0 and not single:
                 continue  # only what is cached has to be warmed
-            for peer in ("ours", *peers):
-                tokens, spent = _ours(driven, task) if peer == "ours" else others.ask(task, peer)
+            for peer in ("ours", *[name for name in names if name == LLAMA or not single]):
+                tokens, spent = _ours(alone if single else batched, task) if peer == "ours" else others.ask(task, peer)
                 if turn:
                     rates.add(peer, tokens, spent)
     return found
@@ -196,5 +204,5 @@ def _fill(part: Part, found: Sequence[Rates]) -> None:
     bounds = {LLAMA: LLAMA_TIMES, FLOAT: TRANSFORMERS_TIMES, HALF: TRANSFORMERS_TIMES}
     for rates in found:
         for engine in [name for name in rates.cpu if name != "ours"]:
-            bound = bounds[engine] if "batch" in rates.task else LLAMA_ALONE_TIMES
+            bound = bounds[engine] if "at once" in rates.task else LLAMA_ALONE_TIMES
             part.verdicts.append(at_least(f"ours by {engine}, {rates.task}", bound, rates.ratio(engine)))

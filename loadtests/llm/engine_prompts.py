@@ -5,6 +5,8 @@ They were written before any result was seen, and none of them has been used to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.gateway.explanations.facts import Facts
 from services.gateway.explanations.prompt import generation_of
 
@@ -44,6 +46,7 @@ _FACTS = (
 )
 
 
-def explanations() -> list[str]:
-    """The gateway's own prompts, about films that do not exist."""
-    return [generation_of(facts, "").prompt or "" for facts in _FACTS]
+def explanations(part: int = 1) -> list[str]:
+    """The gateway's own prompts, about films that do not exist; each part is about other films than the ones before."""
+    sequels = [facts if part == 1 else replace(facts, title=f"{facts.title} {part}") for facts in _FACTS]
+    return [generation_of(facts, "").prompt or "" for facts in sequels]

@@ -190,15 +190,10 @@ class Engine:
         wanted = room if sampling.max_tokens is None else sampling.max_tokens
         if wanted < 1:
             raise InvalidArgument("max_tokens must be at least 1.", field="max_tokens")
-        if wanted > room:
-            raise TooLarge(
-                f"The prompt has {len(prompt)} tokens and max_tokens is {wanted}; together they may be "
-                f"{self.config.max_model_len}.",
-                field="max_tokens",
-            )
         if (sampling.logprobs or 0) > MOST_LOGPROBS:
             raise TooLarge(f"logprobs may be at most {MOST_LOGPROBS}.", field="logprobs")
-        return wanted
+        # A gateway in front reserves a bound of its own: the answer ends by length where the context does.
+        return min(wanted, room)
 
     def _compiler(self) -> Grammars:
         if self._grammars is None:

@@ -185,13 +185,19 @@ def test_log_probabilities_are_those_of_the_plain_forward(reference: Reference) 
     assert len(answer.logprobs) == 3
 
 
+def test_an_answer_ends_by_length_where_the_context_does() -> None:
+    engine = tiny_engine()
+    room = engine.config.max_model_len - len(engine.tokenizer.encode("two words"))
+    [answer] = engine.generate(["two words"], Sampling(max_tokens=10_000, temperature=0), ignore_end=True)
+    assert (answer.finish_reason, answer.usage.completion_tokens) == ("length", room)
+
+
 def test_what_can_never_be_answered_is_refused_by_name() -> None:
     engine = tiny_engine(max_waiting=1)
     for prompt, sampling, error, field in (
         ([], GREEDY, InvalidArgument, "prompt"),
         ([999], GREEDY, InvalidArgument, "prompt"),
         ([1] * 256, GREEDY, TooLarge, "prompt"),
-        ([1], Sampling(max_tokens=256), TooLarge, "max_tokens"),
         ([1], Sampling(max_tokens=0), InvalidArgument, "max_tokens"),
         ([1], Sampling(logprobs=21), TooLarge, "logprobs"),
         ([1], Sampling(json_schema={"type": 3}), InvalidArgument, "json_schema"),

@@ -60,6 +60,6 @@ def test_a_padded_request_lasts_as_long_as_its_batch_and_no_longer(lengths: list
 
 
 def test_texts_are_all_different_and_explanations_end_where_the_model_goes_on() -> None:
-    texts = [*COPIES, *FREE, *explanations()]
+    texts = [*COPIES, *FREE, *explanations(), *explanations(2)]
     assert len(set(texts)) == len(texts)
-    assert all(text.endswith(",") for text in explanations())
+    assert all(text.endswith(",") for text in explanations(2))
