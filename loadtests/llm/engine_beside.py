@@ -12,7 +12,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -34,6 +34,7 @@ TASK_SECONDS, LOAD_SECONDS, END_SECONDS = 300.0, 120.0, 10.0
 """Longest waits for an answer, for an engine to load, and for the child to end."""
 LLAMA, FLOAT, HALF = "llama.cpp", "transformers-float32", "transformers-bfloat16"
 STOP = ("\n",)
+_ENDED = "The process of the other engines ended."
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
 
 
@@ -80,11 +81,20 @@ class Child:
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
+    def loaded(self, count: int) -> tuple[list[str], list[str]]:
+        """(engines that are ready, sentences about those that are not), `count` together."""
+        told = [self.told(LOAD_SECONDS) for _ in range(count)]
+        ready = [one["peer"] for one in told if "error" not in one]
+        return ready, [f"{one['peer']} is left out: {one['error']}" for one in told if "error" in one]
+
     def ask(self, task: Task, peer: str) -> tuple[int, Spent]:
         """(tokens, time); Unavailable with the reason when there are none."""
         assert self._process.stdin is not None
-        self._process.stdin.write(task.line(peer))
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(task.line(peer))
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise Unavailable(_ENDED) from error
         answer = self.told(TASK_SECONDS)
         if "error" in answer:
             raise Unavailable(f"{peer} failed at {task.name}: {answer['error']}.")
@@ -97,7 +107,7 @@ class Child:
         except queue.Empty as error:
             raise Unavailable(f"The other engines did not answer within {seconds:.0f} seconds.") from error
         if not line:
-            raise Unavailable("The process of the other engines ended.")
+            raise Unavailable(_ENDED)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -119,6 +129,9 @@ def child(python: Path, weights: Path, peers: Sequence[str]) -> Iterator[Child]:
         try:
             yield Child(process)
         finally:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # a task that nobody read goes with the process
+                process.stdin.close()
             process.terminate()
             try:
                 process.wait(END_SECONDS)
@@ -139,12 +152,12 @@ def measure(model: Model, python: Path, rounds: int, requests: int, *, half: boo
         return part
     names = [LLAMA, FLOAT, *([HALF] if half else [])]
     with child(python, model.path, names) as others:
-        for _ in names:
-            told = others.told(LOAD_SECONDS)
-            if "error" in told:
-                names.remove(told["peer"])
-                part.notes.append(f"{told['peer']} is left out: {told['error']}")
-        _fill(part, _rounds(model, others, names, rounds, requests))
+        try:
+            loaded, part.notes = others.loaded(len(names))
+            if loaded:
+                _fill(part, _rounds(model, others, loaded, rounds, requests))
+        except Unavailable as error:
+            part.notes.append(error.sentence)  # the parts before this one are still told
     return part
 
 

@@ -15,7 +15,6 @@ from loadtests.llm.engine_part import Spent
 from loadtests.llm.engine_workload import Job
 from services.runtime.errors import Unavailable
 
-DEADLINE = 20.0
 NOTHING = Task("nothing", [Job((1, 2), 3)], 1)
 
 
@@ -27,9 +26,20 @@ def test_the_process_of_the_others_imports_nothing_of_the_project() -> None:
 
 def test_an_engine_that_cannot_be_loaded_says_so(tmp_path: Path) -> None:
     with child(Path(sys.executable), tmp_path / "none.gguf", [LLAMA]) as others:
-        told = others.told(DEADLINE)
-    assert told["peer"] == LLAMA
-    assert told["error"]
+        ready, left_out = others.loaded(1)
+    assert ready == []
+    assert left_out[0].startswith(f"{LLAMA} is left out: ")
+
+
+def test_a_process_that_cannot_begin_is_told_of_and_not_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    with child(broken, tmp_path / "none.gguf", [LLAMA]) as others:
+        with pytest.raises(Unavailable, match="ended"):
+            others.loaded(1)
+        with pytest.raises(Unavailable, match="ended"):
+            others.ask(NOTHING, LLAMA)
 
 
 def test_a_process_that_ends_is_no_answer_to_wait_for(tmp_path: Path) -> None:
