@@ -17,6 +17,7 @@ from rich.table import Table
 
 from services.gateway.keys import read_or_create_keys
 from services.ingest.bootstrap import fill_online_store
+from services.llm.settings import KEY_FILE
 from services.local.layout import layout
 from services.local.settings import LocalSettings
 from services.local.stack import LocalStack
@@ -80,6 +81,11 @@ def present(console: Console, data_dir: Path, urls: dict[str, str], log: Path) -
     console.print(f"served by [b]{answer['served_by']}[/], milliseconds: {stages}\n")
     console.print("Ask yourself:")
     console.print(f"curl -s -H 'X-API-Key: {key}' '{address}'", soft_wrap=True, highlight=False)
+    if "llm" in urls:
+        where = data_dir / KEY_FILE
+        console.print(
+            f"Language models, in OpenAI's words: {urls['llm']}/v1, key in {where}", soft_wrap=True, highlight=False
+        )
     console.print("\nCtrl-C stops everything.")
 
 

@@ -25,13 +25,11 @@ from services.llm.guardrails.config import GuardrailConfig
 from services.llm.routing.affinity import AffinityConfig
 from services.llm.routing.policy import RetryPolicy
 from services.llm.routing.route import ModelRoute, Target
-from services.llm.settings import LlmSettings
+from services.llm.settings import KEY, KEY_FILE, LlmSettings
 from services.runtime.errors import SettingsError
 from services.runtime.keyfile import read_or_create
 
 DEFAULT = Path(__file__).with_name("models.toml")
-KEY = "CASCADE_LLM_KEY"
-KEY_FILE = "llm-key.env"
 
 
 class _Described(BaseModel):

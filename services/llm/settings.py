@@ -8,6 +8,11 @@ from pydantic import Field
 
 from services.runtime.settings import ServiceSettings, service_config
 
+KEY = "CASCADE_LLM_KEY"
+"""The key of whoever starts it."""
+KEY_FILE = "llm-key.env"
+"""In the data folder: the key, when nobody set one."""
+
 
 class LlmSettings(ServiceSettings):
     """Environment: CASCADE_LLM_<FIELD>; the key made for whoever starts it is CASCADE_LLM_KEY."""

@@ -184,7 +184,8 @@ def test_a_server_that_went_away_is_told_in_the_same_words_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    registry, told = Registry(MlflowClient(registry_uri="http://127.0.0.1:9"), tmp_path), list[str]()
+    away = "http://127.0.0.1:9"
+    registry, told = Registry(MlflowClient(tracking_uri=away, registry_uri=away), tmp_path), list[str]()
     for _ in range(2):
         with pytest.raises(Unavailable, match="The model registry cannot be asked: .*127.0.0.1") as caught:
             registry.aliases("ranker")
