@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,13 @@ def open_native(url: str, config: EngineConfig | None = None, observer: EngineOb
     return NativeBackend(model_path(url), config or EngineConfig(), observer)
 
 
+def give_memory_back() -> None:
+    """Returns what loading needed and nobody holds any more: glibc would keep those 500 MB for later."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class NativeBackend:
     """One model, one engine, one thread."""
 
@@ -39,7 +47,10 @@ class NativeBackend:
         def build() -> Engine:
             weights, tokenizer = load_model(path)
             self._chat = ChatTemplate(tokenizer)
-            return Engine(weights, tokenizer, config, observer=observer)
+            engine = Engine(weights, tokenizer, config, observer=observer)
+            del weights
+            give_memory_back()
+            return engine
 
         self._engine = AsyncEngine(build, config.max_num_seqs + config.max_waiting)
 

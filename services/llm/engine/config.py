@@ -23,7 +23,7 @@ class EngineConfig:
     """Threads of torch on the CPU."""
     block_size: int = 16
     """Tokens of a KV block."""
-    kv_memory_mb: int = 512
+    kv_memory_mb: int = 256
     """Memory of the KV cache; ignored when kv_blocks is given."""
     kv_blocks: int | None = None
     """Blocks of the KV cache."""
