@@ -21,7 +21,7 @@ PATIENCE = Patience(calm=2.0, recovery=180.0, poll=0.3)
 SERVICES = each_of(
     [
         "gateway", "features", "retrieval", "ranker", "reranker", "ingest", "trainer", "redis", "qdrant", "kafka",
-        "mlflow",
+        "mlflow", "llm",
     ]
 )  # fmt: skip
 USERS = [str(number) for number in range(1, 201)]
