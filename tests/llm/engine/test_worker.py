@@ -87,9 +87,7 @@ async def test_one_request_too_many_is_refused_at_once() -> None:
 
 async def test_a_wrong_request_is_its_caller_s_error_and_no_other_s() -> None:
     async with running() as engine:
-        wrong, right = await asyncio.gather(
-            ask(engine, Sampling(max_tokens=10_000)), ask(engine), return_exceptions=True
-        )
+        wrong, right = await asyncio.gather(ask(engine, Sampling(logprobs=10_000)), ask(engine), return_exceptions=True)
         assert isinstance(wrong, Exception)
         assert isinstance(right, list)
         with pytest.raises(InvalidArgument):
