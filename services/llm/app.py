@@ -35,7 +35,8 @@ class App:
         route, handler = self._routes.of(scope["method"], scope["path"])
         started = time.perf_counter()
         try:
-            if self._free == 0 and route.startswith("/v1"):
+            # Health and metrics are answered all the same, and may take it below zero.
+            if self._free <= 0 and route.startswith("/v1"):
                 raise TooMany("Too many requests are being served; try again in a second.")
             self._free -= 1
             try:

@@ -12,7 +12,7 @@ import numpy as np
 from models.items import ItemTable
 from services.gateway.catalog import Catalog
 from services.gateway.explanations.check import contradictions, folded_title
-from services.gateway.explanations.facts import Facts, facts_of, spoken
+from services.gateway.explanations.facts import Facts, facts_of, said_title
 from services.gateway.explanations.prompt import generation_of, whole
 from services.gateway.explanations.reasons import reasons_of
 from services.gateway.explanations.sentences import sentence
@@ -93,7 +93,7 @@ class Explainer:
         """The catalogue's titles, folded once for each version of it."""
         table = self._catalog.table
         if self._folded[0] is not table:
-            self._folded = (table, frozenset(folded_title(spoken(title)) for title in table.titles))
+            self._folded = (table, frozenset(folded_title(said_title(title)) for title in table.titles))
         return self._folded[1]
 
 

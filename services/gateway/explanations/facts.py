@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_YEAR_BEHIND = re.compile(r"\s*\((\d{4})\)\s*$")
-_ARTICLE_BEHIND = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Der|Die|Das)$")
+from models.titles import spoken, without_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +30,9 @@ class Facts:
         return " ".join((self.title, self.cause, year, *self.genres, *self.reasons))
 
 
-def spoken(title: str) -> str:
-    """A catalogue's title as people say it: "Matrix, The (1999)" is The Matrix."""
-    bare = _YEAR_BEHIND.sub("", title)
-    moved = _ARTICLE_BEHIND.match(bare)
-    if moved is None:
-        return bare
-    article = moved.group(2)
-    return f"{article}{'' if article.endswith(chr(39)) else ' '}{moved.group(1)}"
+def said_title(title: str) -> str:
+    """A catalogue's title as a sentence has it: "Matrix, The (1999)" is The Matrix."""
+    return spoken(without_year(title))
 
 
 def facts_of(card: Mapping[str, object], reasons: tuple[str, ...], cause: str) -> Facts:
@@ -49,9 +42,9 @@ def facts_of(card: Mapping[str, object], reasons: tuple[str, ...], cause: str) -
     return Facts(
         item_id=str(card["item_id"]),
         rank=int(str(card["rank"])),
-        title=spoken(str(card["title"])),
+        title=said_title(str(card["title"])),
         year=year if isinstance(year, int) else None,
         genres=tuple(str(genre) for genre in genres),
-        cause=spoken(cause),
+        cause=said_title(cause),
         reasons=reasons,
     )

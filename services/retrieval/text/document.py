@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.items import ItemTable
-
-_MOVED_ARTICLE = re.compile(r"^(?P<title>.+), (?P<article>The|A|An|Les?|La|L'|Das|Der|Die|El|Il)\b(?P<rest>.*)$")
+from models.titles import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +33,6 @@ class Document:
         """What BM25 counts; the year as its digits."""
         year = "" if self.year is None else str(self.year)
         return " ".join((self.title, year, *self.genres, *self.creators, self.description))
-
-
-def spoken(title: str) -> str:
-    """A title as one says it: "Matrix, The" is The Matrix."""
-    moved = _MOVED_ARTICLE.match(title)
-    return f"{moved['article']} {moved['title']}{moved['rest']}" if moved else title
 
 
 def documents_of(items: ItemTable) -> list[Document]:

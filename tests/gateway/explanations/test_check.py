@@ -7,7 +7,7 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from services.gateway.explanations.check import contradictions, folded_title
-from services.gateway.explanations.facts import Facts, spoken
+from services.gateway.explanations.facts import Facts, said_title
 from services.gateway.explanations.sentences import sentence
 
 REASONS = ("viewers of your last film went on to it", "its viewers rate it highly")
@@ -103,4 +103,4 @@ def test_what_the_rule_says_never_goes_beyond_the_facts(
     ],
 )
 def test_titles_are_said_as_people_say_them(title: str, said: str) -> None:
-    assert spoken(title) == said
+    assert said_title(title) == said
