@@ -1,15 +1,11 @@
-"""Identifiers the gateway makes: of recommendations and of requests."""
+"""Identifiers the gateway makes: of recommendations, and the places of users in experiments."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import time
 import uuid
-
-_VISIBLE = re.compile(r"[!-~]{1,128}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def new_recommendation_id() -> uuid.UUID:
@@ -17,14 +13,6 @@ def new_recommendation_id() -> uuid.UUID:
     moment = time.time_ns() // 1_000_000
     number = (moment & (1 << 48) - 1) << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62
     return uuid.UUID(int=number | secrets.randbits(62))
-
-
-def request_id_of(given: str, traceparent: str) -> str:
-    """The caller's request id when it is 1 to 128 visible ASCII characters, else its W3C trace id, else a new one."""
-    if _VISIBLE.fullmatch(given):
-        return given
-    trace = _TRACEPARENT.fullmatch(traceparent)
-    return trace.group(1) if trace else uuid.uuid4().hex
 
 
 def share_of(key: str, subject: int) -> float:

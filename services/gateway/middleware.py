@@ -8,12 +8,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.identifiers import request_id_of
 from services.gateway.keys import ApiKeys
 from services.gateway.page import PageAccess
 from services.gateway.problems import RETRY_AFTER, problem
 from services.runtime.logs import REQUEST_ID, get_logger
 from services.runtime.metrics import HTTP_SECONDS
+from services.runtime.request_ids import request_id_of
 from services.runtime.tracing import NOTHING, begun
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

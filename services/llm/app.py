@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 
 from starlette.types import Receive, Scope, Send
@@ -13,6 +12,7 @@ from services.llm.wire.routes import Routes
 from services.runtime.errors import CascadeError, TooMany
 from services.runtime.logs import REQUEST_ID, get_logger
 from services.runtime.metrics import HTTP_SECONDS, series
+from services.runtime.request_ids import request_id_of
 
 CALLER_GONE = 499
 """Counted where no status was sent: the caller hung up."""
@@ -29,9 +29,10 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request_id = secrets.token_hex(16)
+        exchange = Exchange(scope, receive, send, self._body_bytes)
+        request_id = request_id_of(exchange.header(b"x-request-id"), exchange.header(b"traceparent"))
         REQUEST_ID.set(request_id)
-        exchange = Exchange(scope, receive, send, self._body_bytes, request_id.encode())
+        exchange.tell(b"x-request-id", request_id.encode())
         route, handler = self._routes.of(scope["method"], scope["path"])
         started = time.perf_counter()
         try:

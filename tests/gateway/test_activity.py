@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from models.user import UserState
 from services.gateway.activity import ITEMS_PER_USER, RecentActivity
-from services.gateway.identifiers import new_recommendation_id, request_id_of, share_of
+from services.gateway.identifiers import new_recommendation_id, share_of
+from services.runtime.request_ids import request_id_of
 
 
 class Clock:

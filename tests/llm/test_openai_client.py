@@ -138,3 +138,11 @@ async def test_a_caller_that_hangs_up_frees_the_upstream(door: Door, upstream: U
         with pytest.raises(openai.APITimeoutError):
             await client.with_options(timeout=0.2).chat.completions.create(model="small", messages=HELLO)
         await until(lambda: upstream.counts.disconnects == 1 and pipeline.states()[0].backends[0].in_flight == 0)
+
+
+async def test_the_callers_request_id_comes_back(door: Door, upstream: Upstream) -> None:
+    async with door(upstream) as (client, _):
+        given = await client.models.with_raw_response.list(extra_headers={"X-Request-Id": "mine-7"})
+        made = await client.models.with_raw_response.list()
+    assert given.headers["x-request-id"] == "mine-7"
+    assert len(made.headers["x-request-id"]) == 32

@@ -29,14 +29,18 @@ class Exchange:
     await exchange.json(200, answer)
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_bytes: int, request_id: bytes) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_bytes: int) -> None:
         self._receive, self._send = receive, send
         self._body_bytes = body_bytes
         self._told: Mapping[bytes, bytes] = dict(scope["headers"])
-        self._headers = [(b"x-request-id", request_id)]
+        self._headers = list[tuple[bytes, bytes]]()
         self._gone = False
         self.status = 0
         """What was answered; 0 until something was."""
+
+    def tell(self, name: bytes, value: bytes) -> None:
+        """Adds a header to the answer."""
+        self._headers.append((name, value))
 
     def header(self, name: bytes) -> str:
         """A header of the request by its lower-case name; empty when missing."""

@@ -16,7 +16,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
-        self.exchange = Exchange({"headers": []}, self._receive, self._send, 1024, b"1")
+        self.exchange = Exchange({"headers": []}, self._receive, self._send, 1024)
 
     async def _receive(self) -> Message:
         await self.gone.wait()
