@@ -9,6 +9,7 @@ from typing import Any
 
 from loadtests.llm.engine_drive import Driven, Model
 from loadtests.llm.engine_part import Part, Spent, at_least, at_most, measured, paired_ratio
+from loadtests.llm.engine_prompts import explanations
 from loadtests.llm.engine_workload import LONGEST, SHORTEST, Job, heavy_tailed, padded, useful_tokens
 from services.llm.engine.block_manager import BlockManager
 from services.llm.engine.config import EngineConfig
@@ -59,6 +60,16 @@ class Memory:
         """Share of the held places that held nothing."""
         return 1 - self.filled / held
 
+    @property
+    def held(self) -> float:
+        """Tokens of a sequence, on average over the steps."""
+        return self.filled * RESERVED / self.reserved
+
+    @property
+    def empty(self) -> float:
+        """Empty places at its end."""
+        return (self.paged - self.filled) * RESERVED / self.reserved
+
     def look(self, driven: Driven) -> None:
         """After a step."""
         step = driven.record.steps[-1]
@@ -106,10 +117,12 @@ def measure(model: Model, rounds: int) -> Part:
         useful = useful_tokens(jobs)
         for way in ways[turn % 3 :] + ways[: turn % 3]:
             way.run(jobs)
-    return _part(ways, useful)
+    longer = Way("continuous, prompts of explanations", model.engine(**{**_SETTINGS, "max_model_len": 2 * RESERVED}))
+    longer.run(heavy_tailed(REQUESTS, SEED, [len(model.tokenizer.encode(text)) for text in explanations()]))
+    return _part(ways, longer.memory, useful)
 
 
-def _part(ways: Sequence[Way], useful: int) -> Part:
+def _part(ways: Sequence[Way], longer: Memory, useful: int) -> Part:
     orders = len(ways[0].steps)
     part = Part(
         f"{REQUESTS} heavy-tailed requests ({SHORTEST} to {LONGEST} tokens, {useful} in all), batch {BATCH}, "
@@ -139,22 +152,26 @@ def _part(ways: Sequence[Way], useful: int) -> Part:
             "cpu_ratio": cpu,
             "wall_ratio": wall,
         }
-    _judge(part, continuous.memory)
+    _judge(part, continuous.memory, longer)
     return part
 
 
-def _judge(part: Part, memory: Memory) -> None:
-    paged, reserved = memory.waste(memory.paged), memory.waste(memory.reserved)
-    sequences = memory.reserved / RESERVED
-    held, empty = memory.filled / sequences, (memory.paged - memory.filled) / sequences
-    part.figures["kv"] = {"paged_waste": paged, "reserved_waste": reserved, "held": held, "empty": empty}
-    part.notes.append(
+def _judge(part: Part, memory: Memory, longer: Memory) -> None:
+    paged, reserved, behind = memory.waste(memory.paged), memory.waste(memory.reserved), longer.waste(longer.paged)
+    part.figures["kv"] = {
+        "paged_waste": paged, "reserved_waste": reserved, "held": memory.held, "empty": memory.empty,
+        "paged_waste_behind_explanations": behind, "held_behind_explanations": longer.held,
+    }  # fmt: skip
+    part.notes += [
         f"KV memory that held nothing: {paged:.1%} paged, {reserved:.1%} reserved for {RESERVED} tokens. "
-        f"A sequence held {held:.0f} tokens on average, and {empty:.1f} empty places at its end."
-    )
+        f"A sequence held {memory.held:.0f} tokens on average, and {memory.empty:.1f} empty places at its end.",
+        f"The same outputs behind prompts as long as those of explanations: {behind:.1%} paged; a sequence held "
+        f"{longer.held:.0f} tokens, and {longer.empty:.1f} empty places.",
+    ]
     stay = part.figures["static, rows stay"]
     part.verdicts += [
         at_least("continuous batching, decode steps against static", STEPS_RATIO, stay["steps_ratio"]),
         at_least("continuous batching, time against static whose rows stay", TIME_RATIO, stay["cpu_ratio"]),
-        at_most("KV memory wasted, paged", WASTE, paged),
+        at_most("KV memory wasted, paged, prompts of 20 to 60 tokens", WASTE, paged),
+        at_most("KV memory wasted, paged, prompts of explanations", WASTE, behind),
     ]

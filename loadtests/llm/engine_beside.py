@@ -107,6 +107,7 @@ class Child:
         except queue.Empty as error:
             raise Unavailable(f"The other engines did not answer within {seconds:.0f} seconds.") from error
         if not line:
+            self._lines.put("")  # whoever asks next is told at once too
             raise Unavailable(_ENDED)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -169,7 +170,7 @@ def tasks(model: Model, turn: int, requests: int) -> list[Task]:
 
     return [
         Task("8 at once, equal lengths", equal(BATCH, SEED + turn, 32, 64), BATCH),
-        Task(f"8 at once, {requests} heavy-tailed", heavy_tailed(requests, SEED + turn, 192), BATCH),
+        Task(f"8 at once, {requests} heavy-tailed", heavy_tailed(requests, SEED + turn, longest=192), BATCH),
         Task("explanations, 1 caller", films(2 * turn + 1), 1, STOP),
         Task(f"explanations, {MOST_TOKENS} tokens", films(2 * turn + 2), 1),
     ]

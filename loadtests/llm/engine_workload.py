@@ -10,6 +10,8 @@ TAIL = 1.1
 """Shape of the Pareto distribution of output lengths: most answers are short, a few are very long."""
 SHORTEST, LONGEST = 10, 256
 """Output tokens: the scale of the distribution, and the most."""
+CHAT_PROMPTS = range(20, 61)
+"""Tokens of what somebody says to a model in a line or two."""
 _FIRST_TOKEN, _LAST_TOKEN = 1000, 40_000
 """Of a random prompt: neither control tokens nor single bytes."""
 
@@ -27,17 +29,17 @@ def random_prompt(draw: random.Random, length: int) -> tuple[int, ...]:
     return tuple(draw.randrange(_FIRST_TOKEN, _LAST_TOKEN) for _ in range(length))
 
 
-def heavy_tailed(count: int, seed: int, longest: int = LONGEST) -> list[Job]:
-    """Requests as chats make them: prompts of 20 to 60 tokens, outputs by a bounded Pareto distribution.
+def heavy_tailed(count: int, seed: int, prompts: Sequence[int] = CHAT_PROMPTS, longest: int = LONGEST) -> list[Job]:
+    """Outputs by a bounded Pareto distribution, behind prompts of one of the lengths `prompts`.
 
-    Lengths are the distribution's quantiles, so that a set holds neither more nor fewer long ones by luck; the seed
-    draws their order and the prompts.
+    Output lengths are the distribution's quantiles, so that a set holds neither more nor fewer long ones by luck; the
+    seed draws their order and the prompts.
     """
     draw = random.Random(seed)
     shares = [(place + 0.5) / count for place in range(count)]
     lengths = [min(longest, int((1 - share) ** (-1 / TAIL) * SHORTEST)) for share in shares]
     draw.shuffle(lengths)
-    return [Job(random_prompt(draw, draw.randint(20, 60)), length) for length in lengths]
+    return [Job(random_prompt(draw, draw.choice(prompts)), length) for length in lengths]
 
 
 def equal(count: int, seed: int, prompt: int, new_tokens: int) -> list[Job]:

@@ -65,10 +65,14 @@ class Conflict(CascadeError):
 
 
 class TooMany(CascadeError):
-    """A bounded resource is full; trying again later helps."""
+    """A bounded resource is full. `retry_after`: seconds until trying again helps; None when nobody knows."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     http_status = 429
+
+    def __init__(self, sentence: str, *, field: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(sentence, field=field)
+        self.retry_after = retry_after
 
 
 class DeadlineExceeded(CascadeError):

@@ -6,7 +6,8 @@ from random import Random
 
 from loadtests.population import Act
 from loadtests.visits import MAX_PAGES, Visit
-from services.gateway.schemas import Event, RecommendationRequest
+from services.gateway.questions import RecommendationRequest
+from services.gateway.schemas import Event
 
 
 def items(*ids: str) -> list[dict[str, str]]:

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.gateway.questions import ListQuery, PopularQuery
 from services.gateway.routes import ItemId, answered, documented, gateway_of
 from services.gateway.routes.recommendations import CARD, EXAMPLE
-from services.gateway.schemas import ListQuery, PopularQuery
 from services.runtime.errors import NotFound
 from services.runtime.ids import to_int
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.gateway.questions import RankRequest, RecommendationRequest, UserQuery
 from services.gateway.routes import UserId, answered, documented, gateway_of
-from services.gateway.schemas import RankRequest, RecommendationRequest, UserQuery
 
 router = APIRouter(tags=["recommendations"])
 

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway.nouns import Ask
+from services.gateway.questions import SearchRequest
 from services.gateway.routes import answered, documented, gateway_of
 from services.gateway.routes.recommendations import EXAMPLE
-from services.gateway.schemas import SearchRequest, person
+from services.gateway.schemas import person
 
 router = APIRouter(tags=["recommendations"])
 

@@ -10,9 +10,8 @@ Limit = Literal["requests", "tokens", "budget"]
 
 
 class Limited(TooMany):
-    """A limit of the caller's key is reached. `retry_after` is in seconds; None: waiting does not help."""
+    """A limit of the caller's key is reached. Without `retry_after` waiting does not help."""
 
     def __init__(self, sentence: str, limit: Limit, retry_after: float | None) -> None:
-        super().__init__(sentence)
+        super().__init__(sentence, retry_after=retry_after)
         self.limit = limit
-        self.retry_after = retry_after

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 import orjson
 
-from services.llm.backends.throttled import Throttled, seconds_of
-from services.runtime.errors import CascadeError, DeadlineExceeded, InvalidArgument, NotFound, TooLarge, Unavailable
+from services.runtime.errors import (
+    CascadeError,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unavailable,
+)
 
 MAX_SENTENCE = 300
 """Characters of an upstream's own words that are passed on."""
@@ -29,7 +38,7 @@ def error_of(peer: str, status: int, problem: object, retry_after: str | None = 
         details = {"message": details} if isinstance(details, str) else {}
     said = str(details.get("message") or f"It answered {status}.")[:MAX_SENTENCE]
     if status == 429:
-        return Throttled(f"{peer} takes no more for now: {said}", retry_after=seconds_of(retry_after))
+        return TooMany(f"{peer} takes no more for now: {said}", retry_after=seconds_of(retry_after))
     if status in (401, 403):
         # The upstream's key is ours, not the caller's: another backend may well answer.
         return Unavailable(f"{peer} refuses this gateway's key ({status}).")
@@ -43,3 +52,18 @@ def error_of(peer: str, status: int, problem: object, retry_after: str | None = 
         field = details.get("param")
         return InvalidArgument(f"{peer}: {said}", field=field if isinstance(field, str) else None)
     return Unavailable(f"{peer} failed with {status}: {said}")
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """A Retry-After header in seconds from now, whichever of its two forms it has; None for anything else."""
+    if retry_after is None:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except ValueError:
+            return None
+    # NaN is not above zero either.
+    return seconds if seconds > 0 else 0.0

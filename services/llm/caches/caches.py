@@ -11,7 +11,7 @@ from services.llm.answered import Answered
 from services.llm.caches.exact import ExactCache
 from services.llm.caches.scope import exact_key
 from services.llm.caches.semantic import SemanticCache
-from services.llm.calls import Completion, Generation
+from services.llm.calls import Generation
 from services.runtime.metrics import LLM_CACHE, series
 
 Route = Callable[[Generation], Awaitable[Answered]]
@@ -28,30 +28,28 @@ class Caches:
         key = exact_key(tenant, request) if self._exact is not None else None
         if self._exact is None or key is None:
             return await self._in_other_words(tenant, request, route)
-        made: list[Answered] = []
-
-        async def make() -> Completion:
-            made.append(await self._in_other_words(tenant, request, route))
-            return made[0].completion
-
-        answer = await self._exact.answer(key, make, lambda _: self._worth_keeping(request, made[0]))
-        series(LLM_CACHE, "exact", "hit" if answer.hit else "miss").inc()
-        return Answered(answer.completion, request.model, cache="exact") if answer.hit else made[0]
+        answered = await self._exact.answer(
+            key,
+            lambda: self._in_other_words(tenant, request, route),
+            lambda made: self._worth_keeping(request, made),
+        )
+        series(LLM_CACHE, "exact", "hit" if answered.cache == "exact" else "miss").inc()
+        return answered
 
     def kept(self, tenant: str, request: Generation) -> Answered | None:
         """For a stream: an equal call's answer."""
         key = exact_key(tenant, request) if self._exact is not None else None
         if self._exact is None or key is None:
             return None
-        completion = self._exact.get(key)
-        series(LLM_CACHE, "exact", "miss" if completion is None else "hit").inc()
-        return None if completion is None else Answered(completion, request.model, cache="exact")
+        answered = self._exact.get(key)
+        series(LLM_CACHE, "exact", "miss" if answered is None else "hit").inc()
+        return answered
 
     def keep(self, tenant: str, request: Generation, answered: Answered) -> None:
         """Of a stream that ended whole."""
         key = exact_key(tenant, request) if self._exact is not None else None
         if self._exact is not None and key is not None and self._worth_keeping(request, answered):
-            self._exact.keep(key, answered.completion)
+            self._exact.keep(key, answered)
 
     async def _in_other_words(self, tenant: str, request: Generation, route: Route) -> Answered:
         if self._semantic is None:

@@ -1,8 +1,8 @@
 """The exact cache: the same call of the same tenant is answered once, also when it comes many times at once.
 
 key = exact_key(tenant, request)            # None: do not ask this cache
-answer = await cache.answer(key, make)      # a whole answer
-completion = cache.get(key)                 # a stream: pieces(completion), or record it and cache.keep(key, ...)
+answered = await cache.answer(key, make)    # a whole answer
+answered = cache.get(key)                   # a stream: pieces(answered.completion), or record it and cache.keep(...)
 """
 
 from __future__ import annotations
@@ -10,30 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from cachetools import TTLCache
 
+from services.llm.answered import Answered
 from services.llm.caches.answers import weight
-from services.llm.calls import Completion
 
 LARGEST_SHARE = 0.125
 """Of the cache that one answer may fill."""
 
 
-def _always(_: Completion) -> bool:
+Make = Callable[[], Awaitable[Answered]]
+Worth = Callable[[Answered], bool]
+
+
+def _always(_: Answered) -> bool:
     return True
-
-
-Worth = Callable[[Completion], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, and whether this call took none of the model's time."""
-
-    completion: Completion
-    hit: bool
 
 
 class ExactCache:
@@ -50,10 +43,10 @@ class ExactCache:
         wait_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._answers: TTLCache[bytes, Completion] = TTLCache(limit_bytes, seconds, timer=clock, getsizeof=weight)
+        self._answers: TTLCache[bytes, Answered] = TTLCache(limit_bytes, seconds, timer=clock, getsizeof=_weight)
         self._largest = int(limit_bytes * LARGEST_SHARE)
         self._wait_seconds = wait_seconds
-        self._flights: dict[bytes, asyncio.Future[Completion | None]] = {}
+        self._flights: dict[bytes, asyncio.Future[Answered | None]] = {}
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -63,18 +56,16 @@ class ExactCache:
         """What the answers weigh."""
         return int(self._answers.currsize)
 
-    def get(self, key: bytes) -> Completion | None:
+    def get(self, key: bytes) -> Answered | None:
         """The kept answer, or None."""
         return self._answers.get(key)
 
-    def keep(self, key: bytes, completion: Completion) -> None:
+    def keep(self, key: bytes, answered: Answered) -> None:
         """Keeps it, unless it would fill too much of the cache."""
-        if weight(completion) <= self._largest:
-            self._answers[key] = completion
+        if _weight(answered) <= self._largest:
+            self._answers[key] = _from_here(answered)
 
-    async def answer(
-        self, key: bytes, make: Callable[[], Awaitable[Completion]], keep: Callable[[Completion], bool] = _always
-    ) -> Answer:
+    async def answer(self, key: bytes, make: Make, keep: Worth = _always) -> Answered:
         """The kept answer, that of an equal call on its way, or what `make` gives; errors are those of `make`.
 
         `keep` tells whether what was made may be given again later; equal calls that wait for it get it anyway.
@@ -83,29 +74,36 @@ class ExactCache:
         while True:
             kept = self.get(key)
             if kept is not None:
-                return Answer(kept, hit=True)
+                return kept
             flight = self._flights.get(key)
             if flight is None:
-                return Answer(await self._lead(key, make, keep), hit=False)
+                return await self._lead(key, make, keep)
             try:
                 async with asyncio.timeout_at(deadline):
                     # Whoever stops waiting leaves the flight to the others.
                     shared = await asyncio.shield(flight)
             except TimeoutError:
-                return Answer(await make(), hit=False)
+                return await make()
             if shared is not None:
-                return Answer(shared, hit=True)
+                return _from_here(shared)
 
-    async def _lead(
-        self, key: bytes, make: Callable[[], Awaitable[Completion]], keep: Callable[[Completion], bool]
-    ) -> Completion:
+    async def _lead(self, key: bytes, make: Make, keep: Worth) -> Answered:
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
-        completion: Completion | None = None
+        answered: Answered | None = None
         try:
-            completion = await make()
-            if keep(completion):
-                self.keep(key, completion)
-            return completion
+            answered = await make()
+            if keep(answered):
+                self.keep(key, answered)
+            return answered
         finally:
             del self._flights[key]
-            flight.set_result(completion)
+            flight.set_result(answered)
+
+
+def _weight(answered: Answered) -> int:
+    return weight(answered.completion)
+
+
+def _from_here(answered: Answered) -> Answered:
+    """As whoever gets it from this cache sees it: no backend was asked."""
+    return replace(answered, backend="", cache="exact")

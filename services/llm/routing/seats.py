@@ -128,9 +128,8 @@ class Lease:
 
     def _abandon(self, error: BaseException) -> None:
         self._member.breaker.abandoned(self._permit)
-        seconds = getattr(error, "retry_after", None)
-        if seconds:
-            self._member.rest(seconds)
+        if isinstance(error, TooMany) and error.retry_after:
+            self._member.rest(error.retry_after)
 
 
 @dataclass(slots=True, eq=False)

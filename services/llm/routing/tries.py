@@ -10,7 +10,6 @@ from random import Random
 from typing import TypeVar
 
 from services.llm.backends.backend import Backend
-from services.llm.backends.throttled import Throttled
 from services.llm.calls import Generation
 from services.llm.routing.affinity import Keys, chunk_keys
 from services.llm.routing.balance import choose
@@ -108,7 +107,7 @@ class ModelSeats:
     def _refusal(self) -> CascadeError:
         rest = self._shortest_rest()
         if rest < math.inf:
-            return Throttled(f"Every backend of {self.name} asks to be left alone for now.", retry_after=rest)
+            return TooMany(f"Every backend of {self.name} asks to be left alone for now.", retry_after=rest)
         if any(not seat.member.breaker.allows() for seat in self.seats):
             return Unavailable(f"No backend of {self.name} answers at the moment.")
         return TooMany(f"Every backend of {self.name} has all the calls it may have; try again in a second.")

@@ -40,5 +40,6 @@ def error_of(error: CascadeError) -> dict[str, Any]:
 def headers_of(error: CascadeError) -> dict[str, str]:
     """Retry-After where trying again helps, and how to authenticate where that is missing."""
     if isinstance(error, TooMany | Unavailable):
-        return {"Retry-After": str(max(1, math.ceil(getattr(error, "retry_after", None) or 1)))}
+        seconds = error.retry_after if isinstance(error, TooMany) else None
+        return {"Retry-After": str(max(1, math.ceil(seconds or 1)))}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}

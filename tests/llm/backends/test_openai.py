@@ -11,7 +11,6 @@ import pytest_asyncio
 
 from services.llm.backends.backend import Backend
 from services.llm.backends.opening import Opening, open_backend
-from services.llm.backends.throttled import Throttled
 from services.llm.calls import Usage
 from services.runtime.errors import (
     CascadeError,
@@ -109,7 +108,7 @@ class TestOpenAI(LlmBackendContract):
 
     async def test_a_throttled_call_tells_when_to_come_back(self, backend: Backend, upstream: Upstream) -> None:
         upstream.behaviour = Behaviour(status=429, retry_after="7")
-        with pytest.raises(Throttled) as caught:
+        with pytest.raises(TooMany) as caught:
             await backend.complete(self.chat(), SECONDS)
         assert caught.value.retry_after == 7.0
 

@@ -7,8 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from services.llm.backends.refusals import MAX_SENTENCE, refusal
-from services.llm.backends.throttled import seconds_of
+from services.llm.backends.refusals import MAX_SENTENCE, refusal, seconds_of
 from services.runtime.errors import InvalidArgument, Unavailable
 
 

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
+from services.llm.answered import Answered
 from services.llm.caches.answers import weight
-from services.llm.caches.exact import Answer, ExactCache
-from services.llm.calls import Completion
+from services.llm.caches.exact import ExactCache
 from services.runtime.errors import Unavailable
 from tests.llm.caches.builders import Clock, said
 
@@ -18,21 +18,32 @@ KEY = b"key"
 ROOM = 1_000_000
 
 
+def written(text: str = "answer", model: str = "asked") -> Answered:
+    """What a model wrote just now."""
+    return Answered(said(text), model, "openai://one")
+
+
+def hit(text: str = "answer", model: str = "asked") -> Answered:
+    """The same out of the cache."""
+    return Answered(said(text), model, cache="exact")
+
+
 class Model:
     """Answers when it is let; the first `broken` calls fail then."""
 
-    def __init__(self, broken: int = 0) -> None:
+    def __init__(self, broken: int = 0, name: str = "asked") -> None:
+        self._name = name
         self.calls = 0
         self.let = asyncio.Event()
         self._broken = broken
 
-    async def __call__(self) -> Completion:
+    async def __call__(self) -> Answered:
         self.calls += 1
         number = self.calls
         await self.let.wait()
         if number <= self._broken:
             raise Unavailable(f"Call {number} failed.")
-        return said(f"answer {number}")
+        return written(f"answer {number}", self._name)
 
 
 async def begun(model: Model, calls: int) -> None:
@@ -50,13 +61,10 @@ async def test_the_second_call_is_a_hit_until_its_time_is_over() -> None:
     model.let.set()
     first = await cache.answer(KEY, model)
     clock.now = 59.9
-    assert [first, await cache.answer(KEY, model)] == [
-        Answer(said("answer 1"), hit=False),
-        Answer(said("answer 1"), True),
-    ]
+    assert [first, await cache.answer(KEY, model)] == [written("answer 1"), hit("answer 1")]
     clock.now = 60
     assert cache.get(KEY) is None
-    assert await cache.answer(KEY, model) == Answer(said("answer 2"), hit=False)
+    assert await cache.answer(KEY, model) == written("answer 2")
 
 
 async def test_equal_calls_at_once_are_one_call() -> None:
@@ -66,7 +74,7 @@ async def test_equal_calls_at_once_are_one_call() -> None:
     await begun(model, 2)
     model.let.set()
     answers = await asyncio.gather(*calls, other)
-    assert Counter(answer.hit for answer in answers) == {True: 19, False: 2}
+    assert Counter(answer.cache for answer in answers) == {"exact": 19, "": 2}
     assert {answer.completion.text for answer in answers[:-1]} == {"answer 1"}
     assert model.calls == 2
 
@@ -81,7 +89,7 @@ async def test_when_a_leader_fails_only_its_caller_hears_of_it_and_one_other_tak
         "Call 1 failed.",
         "Call 2 failed.",
     ]
-    assert Counter(answer.hit for answer in answers if isinstance(answer, Answer)) == {True: 7, False: 1}
+    assert Counter(answer.cache for answer in answers if isinstance(answer, Answered)) == {"exact": 7, "": 1}
     assert model.calls == 3
 
 
@@ -94,7 +102,7 @@ async def test_when_a_leader_is_cancelled_another_takes_over_and_a_follower_may_
     leader.cancel()
     await begun(model, 2)
     model.let.set()
-    assert await staying == Answer(said("answer 2"), hit=False)
+    assert await staying == written("answer 2")
     assert leaving.cancelled()
     assert leader.cancelled()
 
@@ -105,17 +113,19 @@ async def test_nobody_waits_longer_than_the_bound_for_another_call() -> None:
     await begun(slow, 1)
     quick.let.set()
     async with asyncio.timeout(5):
-        assert await cache.answer(KEY, quick) == Answer(said("answer 1"), hit=False)
+        assert await cache.answer(KEY, quick) == written("answer 1")
     slow.let.set()
     await leader
 
 
 async def test_an_answer_not_worth_keeping_is_shared_with_those_who_wait_and_with_nobody_after_them() -> None:
-    cache, model = ExactCache(ROOM, 60), Model()
+    cache, model = ExactCache(ROOM, 60), Model(name="fallback")
     calls = [asyncio.create_task(cache.answer(KEY, model, keep=lambda _: False)) for _ in range(3)]
     await begun(model, 1)
     model.let.set()
-    assert [answer.completion for answer in await asyncio.gather(*calls)] == [said("answer 1")] * 3
+    # Those who waited are told who wrote it, and that nobody was asked for them.
+    shared = hit("answer 1", "fallback")
+    assert await asyncio.gather(*calls) == [written("answer 1", "fallback"), shared, shared]
     assert cache.get(KEY) is None
 
 
@@ -131,10 +141,10 @@ def test_the_least_recently_used_goes_first_and_the_bytes_are_bounded() -> None:
     one = weight(said("x" * 100))
     cache = ExactCache(10 * one, 60)
     for number in range(10):
-        cache.keep(bytes([number]), said("x" * 100))
+        cache.keep(bytes([number]), written("x" * 100))
     assert cache.nbytes == 10 * one
     assert cache.get(b"\x00") is not None
-    cache.keep(b"new", said("x" * 100))
+    cache.keep(b"new", written("x" * 100))
     assert cache.get(b"\x00") is not None
     assert cache.get(b"\x01") is None
     assert len(cache) == 10
@@ -142,21 +152,21 @@ def test_the_least_recently_used_goes_first_and_the_bytes_are_bounded() -> None:
 
 def test_an_answer_that_would_fill_too_much_of_the_cache_is_not_kept() -> None:
     cache = ExactCache(100_000, 60)
-    cache.keep(KEY, said("x" * 12_000))
+    cache.keep(KEY, written("x" * 12_000))
     assert cache.get(KEY) is None
-    cache.keep(KEY, said("x" * 11_000))
+    cache.keep(KEY, written("x" * 11_000))
     assert cache.get(KEY) is not None
 
 
 async def test_any_order_of_failures_and_cancellations_leaves_no_flight_behind() -> None:
     dice, cache, made = random.Random(11), ExactCache(20_000, 60), list[str]()
 
-    async def make() -> Completion:
+    async def make() -> Answered:
         await asyncio.sleep(0)
         if dice.random() < 0.3:
             raise Unavailable("It failed.")
         made.append("made")
-        return said()
+        return written()
 
     for _ in range(30):
         tasks = [asyncio.create_task(cache.answer(bytes([dice.randrange(4)]), make)) for _ in range(12)]
@@ -164,7 +174,7 @@ async def test_any_order_of_failures_and_cancellations_leaves_no_flight_behind()
         for task in dice.sample(tasks, 4):
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(outcome, Answer | Unavailable | asyncio.CancelledError) for outcome in outcomes)
+        assert all(isinstance(outcome, Answered | Unavailable | asyncio.CancelledError) for outcome in outcomes)
         cache = ExactCache(20_000, 60) if dice.random() < 0.5 else cache
         assert not cache._flights
     assert made

@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 import pytest
 
-from services.llm.backends.throttled import Throttled
 from services.llm.calls import Completion
 from services.llm.routing.affinity import AffinityConfig
 from services.llm.routing.breaker import BreakerConfig
@@ -199,7 +198,7 @@ async def test_while_its_breaker_is_open_a_lone_backend_is_not_asked() -> None:
 
 
 async def test_the_wish_to_be_left_alone_is_kept_within_the_deadline() -> None:
-    backends = scripted(red=[Throttled("Later.", retry_after=0.05)])
+    backends = scripted(red=[TooMany("Later.", retry_after=0.05)])
     async with routing({"m": route("red")}, backends) as router:
         before = asyncio.get_running_loop().time()
         assert (await router.complete(call(), 5)).tries == 2
@@ -207,10 +206,10 @@ async def test_the_wish_to_be_left_alone_is_kept_within_the_deadline() -> None:
 
 
 async def test_a_rest_beyond_the_deadline_is_told_to_every_caller() -> None:
-    backends = scripted(red=[Throttled("Later.", retry_after=30.0)])
+    backends = scripted(red=[TooMany("Later.", retry_after=30.0)])
     async with routing({"m": route("red")}, backends) as router:
         for _ in range(3):
-            with pytest.raises(Throttled) as caught:
+            with pytest.raises(TooMany) as caught:
                 await router.complete(call(), 5)
             assert 20 < (caught.value.retry_after or 0) <= 30
     assert backends["red"].calls == 1

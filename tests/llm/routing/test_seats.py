@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from services.llm.backends.template import TemplateBackend
-from services.llm.backends.throttled import Throttled
 from services.llm.routing.affinity import PrefixIndex
 from services.llm.routing.breaker import BreakerConfig, State
 from services.llm.routing.seats import LONGEST_REST_SECONDS, Member, Seat
@@ -85,11 +84,11 @@ def test_a_stream_that_is_a_probe_closes_the_breaker_with_its_first_piece(member
 
 
 def test_it_rests_as_long_as_it_asks_but_not_for_ever(member: Member, clock: Clock) -> None:
-    member.enter().end(Throttled("Later.", retry_after=5.0))
+    member.enter().end(TooMany("Later.", retry_after=5.0))
     assert (member.free(), member.state().rests_seconds) == (False, 5.0)
     clock.now += 5.0
     assert member.free()
-    member.enter().end(Throttled("Later.", retry_after=1e9))
+    member.enter().end(TooMany("Later.", retry_after=1e9))
     clock.now += LONGEST_REST_SECONDS
     assert member.free()
 

@@ -39,6 +39,8 @@ def test_a_process_that_cannot_begin_is_told_of_and_not_an_error(tmp_path: Path)
         with pytest.raises(Unavailable, match="ended"):
             others.loaded(1)
         with pytest.raises(Unavailable, match="ended"):
+            others.told(0.1)
+        with pytest.raises(Unavailable, match="ended"):
             others.ask(NOTHING, LLAMA)
 
 
