@@ -15,7 +15,8 @@ from loadtests.llm import configs
 from loadtests.llm.latency import fresh
 from loadtests.llm.others import Others
 from loadtests.llm.peers import Caller, Peer
-from loadtests.llm.rounds import Plan, median
+from loadtests.llm.plain_caller import plain_caller
+from loadtests.llm.rounds import Plan, median, quantile
 from services.llm.app import App
 from services.llm.opened import opened
 from services.llm.settings import LlmSettings
@@ -31,11 +32,26 @@ class Hits:
     """Milliseconds."""
 
     loopback_p50: float
+    """Over one connection, by a client without work of its own."""
     loopback_p99: float
+    aiohttp_p50: float
+    """The same as a Python program sees it, its HTTP library's time included."""
     cpu: float
     """Of the gateway's process for a hit over loopback."""
     in_process: float
     """From the request's bytes to the answer's, without HTTP: the median over batches."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Round:
+    """The least disturbed come first."""
+
+    others: float
+    """Share of the CPU that other processes took."""
+    p50: float
+    p99: float
+    aiohttp_p50: float
+    cpu: float
 
 
 async def measure(caller: Caller, ours: Peer, upstream: Peer, folder: Path, calls: int) -> Hits:
@@ -43,16 +59,29 @@ async def measure(caller: Caller, ours: Peer, upstream: Peer, folder: Path, call
     plan = Plan(ours.url, configs.KEY, max(BATCH, calls // ROUNDS), first=fresh(), same=True)
     await caller.run(plan)
     rounds = sorted([await _round(caller, ours, plan) for _ in range(ROUNDS)])[: ROUNDS // 2]
-    p50, p99, cpu = (median([one[place] for one in rounds]) for place in (1, 2, 3))
-    return Hits(p50, p99, cpu, await _in_process(plan, upstream, folder, calls))
+    p50, p99, aiohttp_p50, cpu = (
+        median([getattr(one, figure) for one in rounds]) for figure in ("p50", "p99", "aiohttp_p50", "cpu")
+    )
+    return Hits(p50, p99, aiohttp_p50, cpu, await _in_process(plan, upstream, folder, calls))
 
 
-async def _round(caller: Caller, ours: Peer, plan: Plan) -> tuple[float, float, float, float]:
-    """(share of the CPU that others took, p50, p99, CPU)"""
+async def _round(caller: Caller, ours: Peer, plan: Plan) -> Round:
     others, before = Others(), ours.cpu_seconds
-    seen = await caller.run(plan)
+    times = await asyncio.to_thread(_asked, plan)
     cpu = (ours.cpu_seconds - before) * 1000 / plan.calls
-    return others.share, seen.quantile(0.5), seen.quantile(0.99), cpu
+    share = others.share
+    library = await caller.run(plan)
+    return Round(share, quantile(times, 0.5), quantile(times, 0.99), library.quantile(0.5), cpu)
+
+
+def _asked(plan: Plan) -> list[float]:
+    times = list[float]()
+    with plain_caller(plan) as calls:
+        for _ in range(plan.calls):
+            milliseconds, head = calls.call()
+            assert b"x-cascade-cache: exact" in head
+            times.append(milliseconds)
+    return times
 
 
 async def _in_process(plan: Plan, upstream: Peer, folder: Path, calls: int) -> float:

@@ -89,7 +89,8 @@ class Report:
         hits, memory, killing, spending = self.hits, self.memory, self.killing, self.spending
         return [
             f"Exact-cache hit: {hits.loopback_p50:.3f} ms p50 and {hits.loopback_p99:.3f} ms p99 over loopback, "
-            f"{hits.cpu:.3f} ms of CPU; {hits.in_process:.3f} ms in process.",
+            f"{hits.cpu:.3f} ms of CPU; {hits.aiohttp_p50:.3f} ms as a Python program with an HTTP library sees it, "
+            f"{hits.in_process:.3f} ms in process.",
             f"Memory: {memory.samples[0]:.1f} MiB after the warm-up, {memory.samples[-1]:.1f} MiB {memory.calls} calls "
             f"later ({memory.rate:.0f} calls/s, {memory.failed} failed).",
             f"An upstream killed: {sum(killing.whole.statuses.values())} whole calls, {killing.whole.failed} failed; "

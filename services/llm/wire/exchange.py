@@ -13,6 +13,8 @@ from services.runtime.errors import TooLarge
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
+WATCH_SECONDS = 0.02
+"""Nobody looks earlier whether the caller is still there: most answers are, and looking costs a task."""
 SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 
@@ -71,7 +73,13 @@ class Exchange:
         """The result of `work`, which is cancelled when the caller hangs up; CallerGone then."""
         working = asyncio.current_task()
         assert working is not None
-        watching = asyncio.ensure_future(self._cancelled_when_gone(working))
+        watching: asyncio.Task[None] | None = None
+
+        def watch() -> None:
+            nonlocal watching
+            watching = asyncio.create_task(self._cancelled_when_gone(working))
+
+        soon = asyncio.get_running_loop().call_later(WATCH_SECONDS, watch)
         try:
             return await work
         except asyncio.CancelledError:
@@ -80,7 +88,9 @@ class Exchange:
                 raise CallerGone from None
             raise
         finally:
-            watching.cancel()
+            soon.cancel()
+            if watching is not None:
+                watching.cancel()
 
     async def json(self, status: int, answer: Any, headers: Mapping[str, str] | None = None) -> None:
         """Answers with a JSON body."""

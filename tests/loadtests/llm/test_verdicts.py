@@ -27,7 +27,7 @@ def report(ours: float = 0.6, litellm: float | None = 12.0) -> Report:
     return Report(
         compared(ours, litellm),
         compared(ours, litellm),
-        Hits(0.4, 0.9, 0.2, 0.2),
+        Hits(0.4, 0.9, 0.5, 0.2, 0.2),
         Memory(1000, [100.0, 101.0], 900.0, 0),
         Killing(seen, seen, 0.1, 0.9),
         Spending(0.004, 0.003, 0.003, 40, 110, 0),
@@ -46,7 +46,7 @@ def test_a_run_that_keeps_every_promise_has_no_breach_though_streams_broke_off()
 def test_each_breach_is_named() -> None:
     assert "added p50 at 300 calls/s" in failing(report(ours=1.3))
     assert failing(report(litellm=8.0)) == ["CPU for a call, share of LiteLLM's"]
-    assert failing(replace(report(), hits=Hits(0.6, 0.9, 0.2, 0.2))) == ["hit of the exact cache, p50"]
+    assert failing(replace(report(), hits=Hits(0.6, 0.9, 0.7, 0.2, 0.2))) == ["hit of the exact cache, p50"]
     assert failing(replace(report(), memory=Memory(1000, [100.0, 104.0], 9.0, 0))) == ["memory grown over 1000 calls"]
 
 
