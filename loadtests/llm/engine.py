@@ -47,7 +47,7 @@ class Scale:
 
 
 QUICK = Scale(1, 1, 6, 1, 32, 1, 16, half=False)
-FULL = Scale(2, 3, 20, 3, 64, 2, 24, half=True)
+FULL = Scale(2, 3, 20, 3, 64, 2, 64, half=True)
 
 
 PARTS: dict[str, Callable[[Model, Scale, Path], Part]] = {

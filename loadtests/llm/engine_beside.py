@@ -170,7 +170,7 @@ def tasks(model: Model, turn: int, requests: int) -> list[Task]:
 
     return [
         Task("8 at once, equal lengths", equal(BATCH, SEED + turn, 32, 64), BATCH),
-        Task(f"8 at once, {requests} heavy-tailed", heavy_tailed(requests, SEED + turn, longest=192), BATCH),
+        Task(f"8 at once, {requests} heavy-tailed", heavy_tailed(requests, SEED + turn), BATCH),
         Task("explanations, 1 caller", films(2 * turn + 1), 1, STOP),
         Task(f"explanations, {MOST_TOKENS} tokens", films(2 * turn + 2), 1),
     ]

@@ -29,7 +29,7 @@ def random_prompt(draw: random.Random, length: int) -> tuple[int, ...]:
     return tuple(draw.randrange(_FIRST_TOKEN, _LAST_TOKEN) for _ in range(length))
 
 
-def heavy_tailed(count: int, seed: int, prompts: Sequence[int] = CHAT_PROMPTS, longest: int = LONGEST) -> list[Job]:
+def heavy_tailed(count: int, seed: int, prompts: Sequence[int] = CHAT_PROMPTS) -> list[Job]:
     """Outputs by a bounded Pareto distribution, behind prompts of one of the lengths `prompts`.
 
     Output lengths are the distribution's quantiles, so that a set holds neither more nor fewer long ones by luck; the
@@ -37,7 +37,7 @@ def heavy_tailed(count: int, seed: int, prompts: Sequence[int] = CHAT_PROMPTS, l
     """
     draw = random.Random(seed)
     shares = [(place + 0.5) / count for place in range(count)]
-    lengths = [min(longest, int((1 - share) ** (-1 / TAIL) * SHORTEST)) for share in shares]
+    lengths = [min(LONGEST, int((1 - share) ** (-1 / TAIL) * SHORTEST)) for share in shares]
     draw.shuffle(lengths)
     return [Job(random_prompt(draw, draw.choice(prompts)), length) for length in lengths]
 
