@@ -128,6 +128,7 @@ class Peers:
             not_genres=query.not_genres,
             year_from=(years.first or 0) if years else 0,
             year_to=(years.last or 0) if years else 0,
+            not_years=[retrieval_pb2.YearRange(first=no.first or 0, last=no.last or 0) for no in query.not_years],
         )
         answer = await call(self._retrieval.Search, request, timeout=timeout, peer="retrieval")
         return Searched(ids_from_proto(answer.ids), answer.by_words)

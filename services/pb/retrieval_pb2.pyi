@@ -207,6 +207,7 @@ class SearchRequest(_message.Message):
     NOT_GENRES_FIELD_NUMBER: _builtins.int
     YEAR_FROM_FIELD_NUMBER: _builtins.int
     YEAR_TO_FIELD_NUMBER: _builtins.int
+    NOT_YEARS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """what titles, genres and creators are searched for; may be empty"""
     n: _builtins.int
@@ -224,6 +225,8 @@ class SearchRequest(_message.Message):
     def genres(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def not_genres(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def not_years(self) -> _containers.RepeatedCompositeFieldContainer[Global___YearRange]: ...
     def __init__(
         self,
         *,
@@ -235,14 +238,39 @@ class SearchRequest(_message.Message):
         not_genres: _abc.Iterable[_builtins.str] | None = ...,
         year_from: _builtins.int = ...,
         year_to: _builtins.int = ...,
+        not_years: _abc.Iterable[Global___YearRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_genre", b"any_genre", "genres", b"genres", "like", b"like", "n", b"n", "not_genres", b"not_genres", "text", b"text", "year_from", b"year_from", "year_to", b"year_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_genre", b"any_genre", "genres", b"genres", "like", b"like", "n", b"n", "not_genres", b"not_genres", "not_years", b"not_years", "text", b"text", "year_from", b"year_from", "year_to", b"year_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class YearRange(_message.Message):
+    """Years, both ends included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    first: _builtins.int
+    last: _builtins.int
+    def __init__(
+        self,
+        *,
+        first: _builtins.int = ...,
+        last: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___YearRange: _TypeAlias = YearRange  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):

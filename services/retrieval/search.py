@@ -41,6 +41,7 @@ def permitted(items: ItemTable, where: Where) -> NDArray[np.bool_]:
     wanted += [~_has(items, where.not_genres)]
     wanted += [] if where.year_from is None else [years >= where.year_from]
     wanted += [] if where.year_to is None else [years <= where.year_to]
+    wanted += [~((years >= first) & (years <= last)) for first, last in where.not_years]
     return np.asarray(np.stack(wanted).all(axis=0))
 
 

@@ -149,6 +149,7 @@ def _where(request: retrieval_pb2.SearchRequest) -> Where:
         not_genres=tuple(request.not_genres),
         year_from=request.year_from or None,
         year_to=request.year_to or None,
+        not_years=tuple((no.first, no.last) for no in request.not_years),
     )
 
 

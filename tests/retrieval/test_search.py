@@ -73,6 +73,7 @@ async def test_without_a_text_index_the_rest_still_answers(published: Path) -> N
         (Where(not_genres=("Comedy",)), [3, 4]),
         (Where(year_from=1990), [2, 3]),
         (Where(year_from=1980, year_to=1990), [1, 2]),
+        (Where(not_years=((1980, 1981), (1999, 2005))), [2, 4]),
         (Where(genres=("Unheard",)), []),
     ],
 )

@@ -18,6 +18,7 @@ QUERY = {
     "any_genre": False,
     "not_genres": [],
     "years": [1990, 1999],
+    "not_years": [],
     "like": [],
     "title": [],
     "people": [],

@@ -139,6 +139,7 @@ def told(wider: Wider, completed: Completed, found: Searched, read_ms: float) ->
         "any_genre": query.any_genre,
         "not_genres": list(query.not_genres),
         "years": None if query.years is None else [query.years.first, query.years.last],
+        "not_years": [[years.first, years.last] for years in query.not_years],
         "like": list(query.like),
         "title": list(query.named),
         "people": list(query.people),

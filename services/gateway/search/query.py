@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["genre", "not_genre", "years", "like", "title", "person", "sort", "count", "left"]
+Kind = Literal["genre", "not_genre", "years", "not_years", "like", "title", "person", "sort", "count", "left"]
 Sort = Literal["newest", "oldest", "best", "popular"]
 
 
@@ -45,6 +45,8 @@ class Query:
     not_genres: tuple[str, ...] = ()
     """Genres that are not wanted."""
     years: Years | None = None
+    not_years: tuple[Years, ...] = ()
+    """Closed ranges that are not wanted."""
     like: tuple[str, ...] = ()
     """Titles that the wanted ones resemble, in the catalog's spelling."""
     like_ids: tuple[int, ...] = ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from services.gateway.search.moments import Moment, moment_at
-from services.gateway.search.query import Years
+from services.gateway.search.query import Kind, Years
 from services.gateway.search.words import Reading, bag, by_first_word, longest_at, table_of
 
 _OPENERS = table_of("""
@@ -39,26 +40,41 @@ _MADE = bag("made released filmed shot produced from come comes out dating the i
 _UNTIL = frozenset({"to", "till", "until", "through", "thru", "and", "or"})
 _WHOSE = frozenset({"his", "her", "their", "my", "your", "our"})
 _NOT = frozenset({"not", "no", "nothing", "never", "nor", "none", "except", "without"})
+_NOT_PAIRS = frozenset({("anything", "but"), ("other", "than"), ("apart", "from"), ("instead", "of")})
 _NEAR = 2
 """Years to either side of "around 1975"."""
 
 
-def read_years(reading: Reading, last_year: int) -> Years | None:
+class YearsSaid(NamedTuple):
+    """What a sentence says about years."""
+
+    wanted: Years | None
+    unwanted: tuple[Years, ...]
+    """Closed ranges: "not the nineties". What is not before a year is wanted from that year on."""
+
+
+class _Here(NamedTuple):
+    years: Years
+    refused: bool
+    stop: int
+    """The word after it."""
+
+
+def read_years(reading: Reading, last_year: int) -> YearsSaid:
     """Claims everything said about years; `last_year` is where open spans of time such as "the last decade" end.
 
-    Several are one range: closed ones add up ("the seventies and eighties"), open ends cut. Ends that leave nothing
-    are no filter.
+    Several that are wanted are one range: closed ones add up ("the seventies and eighties"), open ends cut. Ends that
+    leave nothing are no filter.
     """
-    found: list[Years] = []
-    place = 0
+    wanted, unwanted, place = list[Years](), list[Years](), 0
     while place < len(reading.words):
         here = _at(reading, place, last_year)
         if here is None:
             place += 1
         else:
-            years, place = here
-            found.append(years)
-    return _together(found)
+            (unwanted if here.refused else wanted).append(here.years)
+            place = here.stop
+    return YearsSaid(_together(wanted), tuple(dict.fromkeys(unwanted)))
 
 
 def _together(found: list[Years]) -> Years | None:
@@ -73,13 +89,13 @@ def _together(found: list[Years]) -> Years | None:
     return Years(*cut) if cut[0] <= cut[1] else Years(first, last)
 
 
-def _at(reading: Reading, place: int, last_year: int) -> tuple[Years, int] | None:
-    """What a place says about years, claimed, and the place after it."""
+def _at(reading: Reading, place: int, last_year: int) -> _Here | None:
+    """What a place says about years, claimed."""
     if era := longest_at(reading, place, _ERAS_BY_WORD):
-        years = Years(None, _ERA_ENDS[era])
-        return _claimed(reading, place, place + len(era), years)
+        end = _ERA_ENDS[era]
+        return _claimed(reading, place, Moment(end, end, place + len(era)), "<=")
     if reading.text(place) in ("between", "from") and (pair := _range(reading, place + 1, last_year)):
-        return _claimed(reading, place, pair.stop, Years(pair.first, pair.last))
+        return _claimed(reading, place, pair, "=")
     opener = longest_at(reading, place, _OPENERS_BY_WORD)
     if opener is None:
         return _plain(reading, place, place, "=", last_year)
@@ -91,7 +107,7 @@ def _at(reading: Reading, place: int, last_year: int) -> tuple[Years, int] | Non
     return _plain(reading, place, start, op, last_year)
 
 
-def _plain(reading: Reading, place: int, start: int, op: str, last_year: int) -> tuple[Years, int] | None:
+def _plain(reading: Reading, place: int, start: int, op: str, last_year: int) -> _Here | None:
     """A year or a range of them at `start`, whose opening words begin at `place`."""
     pair = _range(reading, start, last_year) if op in ("=", ">=", "~") else None
     found = pair or moment_at(reading, start, last_year)
@@ -102,10 +118,14 @@ def _plain(reading: Reading, place: int, start: int, op: str, last_year: int) ->
         op = "="
     if closer is not None and op in ("=", ">="):
         op, stop = _CLOSER_SIGNS[closer], stop + len(closer)
+    return _claimed(reading, place, found._replace(stop=stop), op)
+
+
+def _claimed(reading: Reading, place: int, found: Moment, op: str) -> _Here:
+    """A moment and what is said of it, with the "not made" before it: the opposite, where that is one range."""
     place, refused = _back(reading, place)
-    if refused and op not in _OPPOSITE:
-        return None
-    op = _OPPOSITE[op] if refused else op
+    if refused and op in _OPPOSITE:
+        op, refused = _OPPOSITE[op], False
     years = {
         "=": Years(found.first, found.last),
         "<": Years(None, found.first - 1),
@@ -114,21 +134,22 @@ def _plain(reading: Reading, place: int, start: int, op: str, last_year: int) ->
         ">=": Years(found.first, None),
         "~": Years(found.first - _NEAR, found.last + _NEAR),
     }[op]
-    return _claimed(reading, place, stop, years)
+    kind: Kind = "not_years" if refused else "years"
+    reading.claim(place, found.stop, kind, f"{years.first or ''}-{years.last or ''}")
+    return _Here(years, refused, found.stop)
 
 
 def _back(reading: Reading, place: int) -> tuple[int, bool]:
-    """Where "not made" before a place begins, and whether there is a "not"."""
+    """Where "not made" before a place begins, and whether there is a "not"; "why not" is none."""
     at = place
     while not reading.breaks(at) and reading.text(at - 1) in _MADE:
         at -= 1
-    refused = not reading.breaks(at) and reading.text(at - 1) in _NOT
+    if reading.breaks(at):
+        return at, False
+    if (reading.text(at - 2), reading.text(at - 1)) in _NOT_PAIRS:
+        return at - 2, True
+    refused = reading.text(at - 1) in _NOT and reading.text(at - 2) != "why"
     return at - refused, refused
-
-
-def _claimed(reading: Reading, first: int, stop: int, years: Years) -> tuple[Years, int]:
-    reading.claim(first, stop, "years", f"{years.first or ''}-{years.last or ''}")
-    return years, stop
 
 
 def _range(reading: Reading, place: int, last_year: int) -> Moment | None:

@@ -109,6 +109,8 @@ def _filter(where: Where) -> edge.Filter | None:
     must_not: list[edge.ConditionType] = []
     if where.not_genres:
         must_not.append(edge.FieldCondition(GENRES_FIELD, match=edge.MatchAny(list(where.not_genres))))
+    for first, last in where.not_years:
+        must_not.append(edge.FieldCondition(YEAR_FIELD, range=edge.RangeFloat(gte=first, lte=last)))
     if where.exclude:
         must_not.append(edge.HasIdCondition(set(where.exclude)))
     return edge.Filter(must=must, must_not=must_not) if must or must_not else None

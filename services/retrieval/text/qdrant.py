@@ -121,6 +121,8 @@ def _filter(where: Where) -> models.Filter | None:
     must_not: list[models.Condition] = []
     if where.not_genres:
         must_not.append(models.FieldCondition(key=GENRES_FIELD, match=models.MatchAny(any=list(where.not_genres))))
+    for first, last in where.not_years:
+        must_not.append(models.FieldCondition(key=YEAR_FIELD, range=models.Range(gte=first, lte=last)))
     if where.exclude:
         must_not.append(models.HasIdCondition(has_id=sorted(where.exclude)))
     return models.Filter(must=must or None, must_not=must_not or None) if must or must_not else None

@@ -44,6 +44,8 @@ class Where:
     """First year; an item without a year lies in no range."""
     year_to: int | None = None
     """Last year."""
+    not_years: tuple[tuple[int, int], ...] = ()
+    """In none of these ranges, both ends included; an item without a year is in none."""
     exclude: frozenset[int] = frozenset()
     """Ids that are not wanted."""
 

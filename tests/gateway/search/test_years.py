@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.gateway.search.query import Years
 from services.gateway.search.words import Reading
-from services.gateway.search.years import read_years
+from services.gateway.search.years import YearsSaid, read_years
 
 SAID = {
     "in 1994": (1994, 1994),
@@ -48,11 +48,23 @@ SAID = {
     "silent movies": (None, 1929),
     "the last ten years": (1991, 2000),
     "eigthies": (1980, 1989),
+    "no silent movies": (1930, None),
+    "the nineties but not 1994": (1990, 1999),
+    "why not the nineties?": (1990, 1999),
+}
+UNWANTED = {
+    "not from the 80s": [(1980, 1989)],
+    "anything but the nineties": [(1990, 1999)],
+    "nothing made between 1990 and 1995": [(1990, 1995)],
+    "not from the sixties to the eighties": [(1960, 1989)],
+    "without 1994, and not around 1975": [(1994, 1994), (1973, 1977)],
+    "the nineties but not 1994": [(1994, 1994)],
+    "not before 1970": [],
+    "no, the nineties": [],
 }
 NOT_SAID = [
     "a man in his seventies",
     "12 angry men",
-    "not from the 80s",
     "90 minutes",
     "3000 miles",
     "the war years",
@@ -64,17 +76,22 @@ NOT_SAID = [
 
 @pytest.mark.parametrize(("sentence", "years"), SAID.items())
 def test_years_are_read_as_they_are_said(sentence: str, years: tuple[int | None, int | None]) -> None:
-    assert read_years(Reading.of(sentence), 2000) == Years(*years)
+    assert read_years(Reading.of(sentence), 2000).wanted == Years(*years)
 
 
 @pytest.mark.parametrize("sentence", NOT_SAID)
 def test_what_is_no_year_is_none(sentence: str) -> None:
-    assert read_years(Reading.of(sentence), 2000) is None
+    assert read_years(Reading.of(sentence), 2000) == YearsSaid(None, ())
+
+
+@pytest.mark.parametrize(("sentence", "unwanted"), UNWANTED.items())
+def test_years_that_are_not_wanted_are_told_apart(sentence: str, unwanted: list[tuple[int, int]]) -> None:
+    assert read_years(Reading.of(sentence), 2000).unwanted == tuple(Years(*years) for years in unwanted)
 
 
 def test_a_decade_is_the_last_one_that_has_begun() -> None:
-    assert read_years(Reading.of("the 20s"), 2026) == Years(2020, 2029)
-    assert read_years(Reading.of("the 20s"), 2000) == Years(1920, 1929)
+    assert read_years(Reading.of("the 20s"), 2026).wanted == Years(2020, 2029)
+    assert read_years(Reading.of("the 20s"), 2000).wanted == Years(1920, 1929)
 
 
 def test_the_whole_saying_is_the_span() -> None:
@@ -95,4 +112,4 @@ def test_the_forms_of_a_range_agree(first: int, more: int) -> None:
         f"{first}-{last}",
         f"since {first}, until {last}",
     )
-    assert {read_years(Reading.of(form), 2020) for form in forms} == {Years(first, last)}
+    assert {read_years(Reading.of(form), 2020).wanted for form in forms} == {Years(first, last)}

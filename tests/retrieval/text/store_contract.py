@@ -62,6 +62,7 @@ class TextStoreContract:
             (Where(year_from=1994), [2, 3]),
             (Where(year_to=1994), [1, 2]),
             (Where(year_from=1980, year_to=1995, genres=("War",)), [2]),
+            (Where(not_years=((1981, 1994), (2010, 2020))), [1, BIG, 3]),
             (Where(exclude=frozenset({1, BIG})), [2, 3]),
             (Where(genres=("Western",)), []),
         ],
