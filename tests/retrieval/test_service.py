@@ -41,7 +41,7 @@ class Stack:
             seen=history,
         )  # fmt: skip
         request = retrieval_pb2.RetrieveRequest(user=user, n=n, **fields)
-        return await call(self.stub.Retrieve, request, timeout=5, peer="retrieval")
+        return await call(self.stub.Retrieve, request, timeout=30, peer="retrieval")
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ async def test_categories_context_and_exclusions_travel(stack: Stack) -> None:
 
 async def test_scores_of_a_given_list_keep_order_and_length(stack: Stack) -> None:
     request = retrieval_pb2.ScoreItemsRequest(user=common_pb2.UserState(user_id=1), ids=[30, 9999, 5])
-    answer = await call(stack.stub.ScoreItems, request, timeout=5, peer="retrieval")
+    answer = await call(stack.stub.ScoreItems, request, timeout=30, peer="retrieval")
     assert list(answer.ids) == [30, 9999, 5]
     scores = matrix_from_proto(answer.scores)
     assert np.isnan(scores[1]).all()
@@ -103,13 +103,13 @@ async def test_scores_of_a_given_list_keep_order_and_length(stack: Stack) -> Non
 
 
 async def test_similar_popular_and_latest(stack: Stack) -> None:
-    similar = await call(stack.stub.Similar, retrieval_pb2.SimilarRequest(item_id=6, n=5), timeout=5, peer="retrieval")
+    similar = await call(stack.stub.Similar, retrieval_pb2.SimilarRequest(item_id=6, n=5), timeout=30, peer="retrieval")
     assert {item % 3 for item in similar.ids} == {0}
     with pytest.raises(NotFound, match="No source knows"):
-        await call(stack.stub.Similar, retrieval_pb2.SimilarRequest(item_id=4242, n=5), timeout=5, peer="retrieval")
-    popular = await call(stack.stub.Popular, retrieval_pb2.PopularRequest(n=7), timeout=5, peer="retrieval")
+        await call(stack.stub.Similar, retrieval_pb2.SimilarRequest(item_id=4242, n=5), timeout=30, peer="retrieval")
+    popular = await call(stack.stub.Popular, retrieval_pb2.PopularRequest(n=7), timeout=30, peer="retrieval")
     assert len(popular.ids) == 7
-    latest = await call(stack.stub.Latest, retrieval_pb2.LatestRequest(n=3), timeout=5, peer="retrieval")
+    latest = await call(stack.stub.Latest, retrieval_pb2.LatestRequest(n=3), timeout=30, peer="retrieval")
     assert list(latest.ids) == [93, 92, 91]
 
 
@@ -122,10 +122,10 @@ async def test_a_wrong_n_is_named(stack: Stack, n: int) -> None:
 async def test_too_long_a_list_and_a_ragged_history_are_named(stack: Stack) -> None:
     with pytest.raises(InvalidArgument, match="1000 items at most"):
         request = retrieval_pb2.ScoreItemsRequest(ids=range(1, 1002))
-        await call(stack.stub.ScoreItems, request, timeout=5, peer="retrieval")
+        await call(stack.stub.ScoreItems, request, timeout=30, peer="retrieval")
     with pytest.raises(InvalidArgument, match="history"):
         ragged = retrieval_pb2.RetrieveRequest(user=common_pb2.UserState(history=[1, 2]), n=3)
-        await call(stack.stub.Retrieve, ragged, timeout=5, peer="retrieval")
+        await call(stack.stub.Retrieve, ragged, timeout=30, peer="retrieval")
 
 
 async def test_changes_of_the_catalog_are_followed(stack: Stack) -> None:
@@ -139,7 +139,7 @@ async def test_changes_of_the_catalog_are_followed(stack: Stack) -> None:
 
 
 async def test_every_version_is_listed_and_the_loaded_ones_are_marked(stack: Stack) -> None:
-    listed = await call(stack.stub.ListModels, common_pb2.ListModelsRequest(), timeout=5, peer="retrieval")
+    listed = await call(stack.stub.ListModels, common_pb2.ListModelsRequest(), timeout=30, peer="retrieval")
     assert {model.name for model in listed.models} == set(MODELS)
     assert all(model.loaded and "champion" in model.aliases for model in listed.models)
 
@@ -208,13 +208,13 @@ async def test_a_challenger_scores_a_list_too_and_says_what_was_said_of_it(artif
 
         async def loaded() -> bool:
             try:
-                answer = await call(stack.stub.ScoreItems, request, timeout=5, peer="retrieval")
+                answer = await call(stack.stub.ScoreItems, request, timeout=30, peer="retrieval")
             except NotFound:
                 return False
             return dict(answer.model_versions) == dict.fromkeys(MODELS, "2")
 
         assert await eventually(loaded)
-        listed = await call(stack.stub.ListModels, common_pb2.ListModelsRequest(), timeout=5, peer="retrieval")
+        listed = await call(stack.stub.ListModels, common_pb2.ListModelsRequest(), timeout=30, peer="retrieval")
     told = {(model.name, model.version): (model.loaded, model.lineage.get("gate", "")) for model in listed.models}
     assert told["two_tower", "2"] == (True, "passed")
     assert told["two_tower", "1"] == (True, "")
