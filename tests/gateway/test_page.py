@@ -135,6 +135,17 @@ async def test_cookie_reads_and_posts_events(visitor: httpx.AsyncClient) -> None
     assert (posted.status_code, posted.json()["accepted"]) == (202, 1)
 
 
+async def test_cookie_asks_in_words_and_why(visitor: httpx.AsyncClient) -> None:
+    cookie = {"Cookie": await cookie_of(visitor)}
+    assert (await visitor.post("/v1/search", json={"query": "comedies"})).status_code == 401
+    assert (await visitor.post("/v1/search", json={"query": "comedies"}, headers=cookie)).status_code == 200
+    made = (await visitor.post("/v1/recommendations", json={"user_id": "1", "n": 3}, headers=cookie)).json()
+    why = f"/v1/requests/{made['recommendation_id']}/explanations"
+    assert (await visitor.get(why)).status_code == 401
+    told = await visitor.get(why, headers=cookie)
+    assert (told.status_code, told.text.count("event: explanation\n")) == (200, len(made["items"]))
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -1,5 +1,6 @@
-// The page: somebody is chosen, asks, sees, acts, and sees what that changed.
+// The page: somebody is chosen, asks in words or for whatever is best, sees, acts, and sees what that changed.
 
+import { keyForm, showRefusal, takeKeyFromAddress } from "./access.js";
 import * as api from "./api.js";
 import { setBusy, showCards, showSkeletons } from "./cards.js";
 import { atOnce, caughtUp, difference, listed, stillBehind } from "./changes.js";
@@ -8,9 +9,11 @@ import { closable, openDetails } from "./details.js";
 import { part } from "./dom.js";
 import { showFunnel, showFunnelSkeleton, showNoFunnel } from "./funnel.js";
 import { listenToKeys } from "./keyboard.js";
-import { askForKey, clearNotice, showDegraded, showError } from "./notice.js";
+import { showDegraded } from "./notice.js";
 import { firstPerson, nameOf, remember, showChooser, showChosen, showKnown } from "./person.js";
+import { listenToWishes, nothingFound, showUnderstood, wish } from "./search.js";
 import { newId, tab } from "./storage.js";
+import { explain, hush, listenToWhy } from "./why.js";
 
 /**
  * @typedef {import("./types.js").Card} Card
@@ -50,6 +53,11 @@ function choose(chosen) {
   person = chosen;
   remember(person);
   showChosen(panel, person);
+  afresh();
+}
+
+/** Asks for a list that has nothing to do with the one before. */
+function afresh() {
   answer = null;
   showSkeletons(list);
   showFunnelSkeleton(funnel);
@@ -57,13 +65,19 @@ function choose(chosen) {
   ask();
 }
 
+/** What belongs to an older turn is of no interest any more. */
+function nextTurn() {
+  turn += 1;
+  hush(list);
+  return turn;
+}
+
 /** Asks for the list anew; what changed since the last answer is marked. */
 function ask() {
-  turn += 1;
-  const now = turn;
+  const now = nextTurn();
   return attempted(ask, async () => {
     await showAnswer(now, answer?.items ?? null);
-    if (now === turn && answer) say(listed(answer.items.length, nameOf(person)));
+    if (now === turn && answer) say(listed(answer, nameOf(person)));
   });
 }
 
@@ -73,12 +87,15 @@ function ask() {
  */
 async function showAnswer(now, before) {
   const whom = person;
-  const given = await api.recommend(whom, session(), SHOWN);
+  const words = wish();
+  const given = await (words ? api.search(whom, session(), words) : api.recommend(whom, session(), SHOWN));
   if (now !== turn) return;
   answer = given;
   showDegraded(given);
-  showCards(list, given.items, before && difference(before, given.items), handlers);
-  part("list-title").textContent = `Recommended for ${nameOf(whom)}`;
+  showUnderstood(given);
+  showCards(list, given.items, before && difference(before, given.items), handlers, words ? nothingFound(afresh) : undefined);
+  showTitle();
+  explain(list, given);
   await showBehind(now, whom, given);
 }
 
@@ -115,8 +132,7 @@ async function showBehind(now, whom, given) {
 function act(action, card) {
   const shown = answer;
   if (!shown) return;
-  turn += 1;
-  const now = turn;
+  const now = nextTurn();
   const started = performance.now();
   setBusy(list, card.item_id, true);
   attempted(
@@ -146,40 +162,42 @@ function act(action, card) {
  * @param {() => Promise<void>} run
  */
 async function attempted(again, run) {
+  const now = turn;
   try {
     await run();
   } catch (error) {
     if (!(error instanceof api.Refused)) throw error;
-    if (!answer) list.replaceChildren();
-    if (!answer) showNoFunnel(funnel, "There is no answer yet whose way could be shown.");
-    if (error.status === 401) return keyForm(api.hasKey() ? "The key was not accepted." : error.message);
-    const other = () => keyForm("Give the key that may do this.");
-    showError(error.message, [["Try again", again], ...(error.status === 403 ? [/** @type {[string, () => void]} */ (["Use another key", other])] : [])]);
+    if (now !== turn) return;
+    if (!answer) showNothing();
+    showRefusal(error, again, restart);
   }
 }
 
-/** @param {string} why */
-function keyForm(why) {
-  askForKey(why, (key) => {
-    api.useKey(key);
-    clearNotice();
-    choose(person);
-  });
+function showTitle() {
+  const words = wish();
+  part("list-title").textContent = words ? `“${words}” for ${nameOf(person)}` : `Recommended for ${nameOf(person)}`;
 }
 
-/** A key in the address is taken for this tab and removed from where it could be seen and kept. */
-function takeKeyFromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!given) return;
-  api.useKey(given);
-  history.replaceState(null, "", location.pathname + location.search);
+/** While there is no answer. */
+function showNothing() {
+  showTitle();
+  list.replaceChildren();
+  showUnderstood(null);
+  showNoFunnel(funnel, "There is no answer yet whose way could be shown.");
+}
+
+/** With the person there is. */
+function restart() {
+  choose(person);
 }
 
 takeKeyFromAddress();
 listenToKeys(list);
 closable(dialog);
 part("again").addEventListener("click", ask);
+listenToWishes(afresh);
+listenToWhy(part("why"), () => answer && explain(list, answer));
 showChooser(panel, choose);
 showChosen(panel, person);
-if (api.needsKey()) keyForm("The gateway was told to ask for one, or this page was opened under a name that the gateway does not know.");
-else choose(person);
+if (api.needsKey()) keyForm("The gateway was told to ask for one, or this page was opened under a name that the gateway does not know.", restart);
+else restart();

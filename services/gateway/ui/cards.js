@@ -10,6 +10,7 @@ import { moved, positions } from "./motion.js";
  * @typedef {import("./types.js").Action} Action
  * @typedef {import("./changes.js").Changes} Changes
  * @typedef {{act: (action: Action, card: Card) => void, open: (card: Card) => void}} Handlers
+ * @typedef {{head: string, body: string, ways: [string, () => void][]}} None  What stands in an empty list.
  */
 
 const ACTIONS = /** @type {[Action, string, string][]} */ ([
@@ -19,6 +20,12 @@ const ACTIONS = /** @type {[Action, string, string][]} */ ([
 ]);
 const SLOTS = { explore: "exploration", fresh: "new release" };
 const SKELETONS = 12;
+/** @type {None} */
+const NOTHING_LEFT = {
+  head: "Nothing is left to show",
+  body: "Everything this user could see was seen, hidden or filtered. The funnel tells what was removed and why.",
+  ways: [],
+};
 
 /**
  * Shows the answer; `changes` are marked on the cards.
@@ -27,12 +34,13 @@ const SKELETONS = 12;
  * @param {Card[]} items
  * @param {Changes | null} changes
  * @param {Handlers} handlers
+ * @param {None} [none]
  */
-export function showCards(list, items, changes, handlers) {
+export function showCards(list, items, changes, handlers, none = NOTHING_LEFT) {
   const before = positions(list);
   const focused = focusOf(list);
   const cards = items.map((card) => listItem(card, changes, handlers));
-  list.replaceChildren(...(cards.length ? cards : [nothing()]));
+  list.replaceChildren(...(cards.length ? cards : [nothing(none)]));
   list.removeAttribute("aria-busy");
   moved(list, before);
   focused?.(list);
@@ -61,11 +69,13 @@ export function setBusy(list, id, busy) {
 }
 
 /**
+ * The card of an item.
+ *
  * @param {HTMLElement} list
  * @param {string} id
  * @returns {HTMLElement | undefined}
  */
-function find(list, id) {
+export function find(list, id) {
   return [.../** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll("li.card"))].find(
     (element) => element.dataset.item === id,
   );
@@ -88,13 +98,14 @@ function listItem(card, changes, handlers) {
       title,
       h("span", { class: "rank", "aria-label": `Place ${card.rank}` }, card.rank),
       change(card, changes),
-      h("h3", {}, h("button", { type: "button", class: "title", title, onclick: () => handlers.open(card) }, title)),
+      h("h3", {}, h("button", { type: "button", class: "title", title, "aria-describedby": sentenceId(card), onclick: () => handlers.open(card) }, title)),
       h("p", { class: "facts" }, facts || "Nothing else is known"),
     ),
     h(
       "div",
       { class: "body" },
       h("p", { class: "reason" }, card.reasons.map(spokenReason).join("; ") || "no reason given"),
+      h("p", { class: "sentence", id: sentenceId(card) }),
       h(
         "ul",
         { class: "chips", "aria-label": "Proposed by" },
@@ -146,13 +157,15 @@ function change(card, changes) {
   return h("span", { class: "change", "aria-label": said }, `${gained > 0 ? "▲" : "▼"} ${Math.abs(gained)}`);
 }
 
-function nothing() {
-  return h(
-    "li",
-    { class: "empty" },
-    h("h3", {}, "Nothing is left to show"),
-    h("p", {}, "Everything this user could see was seen, hidden or filtered. The funnel tells what was removed and why."),
-  );
+/** @param {None} none */
+function nothing({ head, body, ways }) {
+  const buttons = ways.map(([label, go]) => h("button", { type: "button", onclick: go }, label));
+  return h("li", { class: "empty" }, h("h3", {}, head), h("p", {}, body), buttons);
+}
+
+/** @param {Card} card */
+function sentenceId({ rank }) {
+  return `sentence-${rank}`;
 }
 
 /**

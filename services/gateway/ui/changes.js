@@ -1,6 +1,6 @@
 // What is different between two lists, and the sentence that says so.
 
-import { isBecauseOf, many, spoken } from "./format.js";
+import { counted, isBecauseOf, many, spoken } from "./format.js";
 
 /**
  * @typedef {import("./types.js").Card} Card
@@ -70,9 +70,9 @@ export function stillBehind({ action, card }, seconds) {
 }
 
 /**
- * @param {number} count
+ * @param {import("./types.js").Answer} answer
  * @param {string} whom
  */
-export function listed(count, whom) {
-  return `${many(count, "recommendation")} for ${whom}.`;
+export function listed({ items, query }, whom) {
+  return `${query ? `${counted(items.length)} found` : many(items.length, "recommendation")} for ${whom}.`;
 }

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { cover } from "./cover.js";
 import { h } from "./dom.js";
 import { counted, day, decimal, precise, spoken, words } from "./format.js";
+import { SAID_BY } from "./why.js";
 
 /**
  * @typedef {import("./types.js").Card} Card
@@ -78,6 +79,7 @@ function why(card) {
   const telling = Object.entries(features).slice(0, TELLING);
   return [
     h("h3", {}, `Why it is at place ${card.rank}`),
+    card.told && h("p", { class: "told" }, card.told.sentence, h("small", {}, SAID_BY[card.told.by])),
     h(
       "div",
       { class: "why" },

@@ -26,6 +26,21 @@ export function listenToKeys(list) {
 }
 
 /**
+ * Lets "/" lead to a field from everywhere but where it is a letter.
+ *
+ * @param {HTMLElement} field
+ */
+export function listenToSlash(field) {
+  document.addEventListener("keydown", (event) => {
+    const free = !event.altKey && !event.ctrlKey && !event.metaKey && !document.querySelector("dialog[open]");
+    const writing = /** @type {HTMLElement} */ (event.target).closest("input, textarea, select, [contenteditable]");
+    if (event.key !== "/" || !free || writing) return;
+    event.preventDefault();
+    field.focus();
+  });
+}
+
+/**
  * The card that a key leads to; undefined when the key leads nowhere.
  *
  * @param {HTMLElement} list

@@ -15,6 +15,7 @@
  * @property {string} slot  ranked, fresh or explore
  * @property {string[]} reasons
  * @property {{source_scores: Record<string, number>, features: Record<string, number>}} [explain]
+ * @property {Explanation} [told]  once the stream has said it
  *
  * @typedef {object} Answer
  * @property {string} recommendation_id
@@ -24,6 +25,27 @@
  * @property {{key: string, variant: string}[]} experiments
  * @property {Card[]} items
  * @property {Record<string, number>} timings_ms  by stage, and the total
+ *
+ * @property {Understood} [query]  of a search only
+ *
+ * @typedef {{item_id: string, rank: number, sentence: string, by: "model" | "template"}} Explanation
+ *
+ * @typedef {object} Understood  How a sentence was read; what it does not say is empty.
+ * @property {string[]} genres
+ * @property {boolean} any_genre  one of them is enough
+ * @property {string[]} not_genres
+ * @property {[number | null, number | null] | null} years  first and last; null is open
+ * @property {string[]} like  titles
+ * @property {string[]} title  the title that the whole sentence is
+ * @property {string[]} people
+ * @property {"newest" | "oldest" | "best" | "popular" | null} sort
+ * @property {number | null} n
+ * @property {string} text  what is looked for as words
+ * @property {{start: number, end: number, kind: string, value: string}[]} spans  what the parser recognised
+ * @property {boolean} by_model  a language model had a part in it
+ * @property {boolean} by_words  whether the text index was asked
+ * @property {string} given_up  why it is wider than what was said
+ * @property {number} milliseconds  that reading took
  *
  * @typedef {{reason: string, item_ids: string[]}} Removed
  * @typedef {{source: string, proposed: number, kept: number, milliseconds: number, error: string}} Source
