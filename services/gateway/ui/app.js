@@ -196,7 +196,7 @@ listenToKeys(list);
 closable(dialog);
 part("again").addEventListener("click", ask);
 listenToWishes(afresh);
-listenToWhy(part("why"), () => answer && explain(list, answer));
+listenToWhy(part("why"), list, () => answer && explain(list, answer));
 showChooser(panel, choose);
 showChosen(panel, person);
 if (api.needsKey()) keyForm("The gateway was told to ask for one, or this page was opened under a name that the gateway does not know.", restart);

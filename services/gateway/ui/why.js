@@ -30,10 +30,12 @@ function wanted() {
  * Lets a button switch them on and off; this browser remembers.
  *
  * @param {HTMLElement} button
+ * @param {HTMLElement} list
  * @param {() => void} changed
  */
-export function listenToWhy(button, changed) {
+export function listenToWhy(button, list, changed) {
   button.setAttribute("aria-pressed", String(wanted()));
+  list.classList.toggle("explained", wanted());
   button.addEventListener("click", () => {
     browser.set(KEPT_AS, wanted() ? "off" : "on");
     button.setAttribute("aria-pressed", String(wanted()));
@@ -92,5 +94,5 @@ function show(list, { item_id, sentence, by }) {
   if (!place) return;
   place.setAttribute("title", `${sentence}\n${SAID_BY[by]}`);
   place.classList.add(by);
-  place.replaceChildren(sentence, by === "model" ? h("span", { class: "mark", "aria-hidden": "true" }, " ✦") : "");
+  place.replaceChildren(sentence, by === "model" ? h("span", { class: "mark", "aria-hidden": "true" }, "\u00a0✦") : "");
 }

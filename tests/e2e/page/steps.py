@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 SHOWN = 12
 ATTEMPTS = 20
 KNOWN = "#user=42"
+SENTENCE = "five funny films from the nineties, no horror"
 FRESH = re.compile(r"Your features were fresh after [\d.]+ s")
 """The status once the features show what was done."""
 
@@ -40,3 +41,13 @@ def asked_again(page: Page) -> dict[str, Any]:
     trace: dict[str, Any] = told.value.json()
     expect(page.locator(".identifier")).to_have_text(trace["recommendation_id"])
     return trace
+
+
+def searched(page: Page, sentence: str = SENTENCE) -> dict[str, Any]:
+    """The answer to a sentence, once the page shows it."""
+    page.get_by_label("Ask in words").fill(sentence)
+    with page.expect_response("**/v1/search") as told:
+        page.get_by_label("Ask in words").press("Enter")
+    answer: dict[str, Any] = told.value.json()
+    expect(page.locator(".identifier")).to_have_text(answer["recommendation_id"])
+    return answer

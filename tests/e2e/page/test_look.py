@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.page.conftest import Visit
-from tests.e2e.page.steps import KNOWN, arrived
+from tests.e2e.page.steps import KNOWN, SHOWN, arrived, searched
 
 pytestmark = pytest.mark.e2e
 
@@ -18,6 +18,18 @@ def test_nothing_overflows_and_everything_can_be_read(visit: Visit, width: int, 
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for group in page.locator(".stage details").all():
         group.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(UNREADABLE) == []
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_search_and_sentences_can_be_read(visit: Visit, width: int, scheme: str) -> None:
+    page = arrived(visit(KNOWN, width=width, color_scheme=scheme))
+    expect(page.locator("#cards .sentence:not(:empty)")).to_have_count(SHOWN)
+    page.evaluate("document.activeElement.blur()")
+    assert page.evaluate(UNREADABLE) == []
+    searched(page, "ten funny films like Toy Story from the nineties, no horror, newest first, about a lighthouse")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(UNREADABLE) == []
 
