@@ -106,7 +106,7 @@ function listItem(card, changes, handlers) {
       { class: "body" },
       h("p", { class: "reason" }, card.reasons.map(spokenReason).join("; ") || "no reason given"),
       h("p", { class: "sentence", id: sentenceId(card) }),
-      h(
+      (card.sources.length > 0 || slot) && h(
         "ul",
         { class: "chips", "aria-label": "Proposed by" },
         card.sources.map((source) => h("li", { class: `chip ${source}` }, words(source))),

@@ -86,6 +86,7 @@ function shape(trace) {
 
 /** @param {Trace} trace */
 function sources(trace) {
+  if (trace.surface === "search") return h("p", { class: "fine" }, "Found by what the sentence says, in the text and vector index: no source proposes to a search.");
   const most = Math.max(1, ...trace.sources.map((source) => source.proposed));
   return h(
     "ul",

@@ -2,7 +2,7 @@
 
 import { part } from "./dom.js";
 import { listenToSlash } from "./keyboard.js";
-import { understood } from "./understood.js";
+import { reader, understood } from "./understood.js";
 
 /**
  * @typedef {import("./types.js").Answer} Answer
@@ -61,7 +61,7 @@ function become(sentence, changed) {
 }
 
 /**
- * How the answer's sentence was read; nothing for one without a sentence, or while there is none. Written anew only when
+ * How the answer's sentence was read; nothing for one without a sentence, or while there is none. Written anew only where
  * it is read differently, for it is said aloud.
  *
  * @param {Answer | null} answer
@@ -69,7 +69,10 @@ function become(sentence, changed) {
 export function showUnderstood(answer) {
   const query = answer?.query;
   const now = query ? JSON.stringify({ ...query, milliseconds: 0 }) : "";
-  if (now === shown) return;
+  if (query && now === shown) {
+    /** @type {Element} */ (part("understood").querySelector(".reader")).textContent = reader(query);
+    return;
+  }
   shown = now;
   part("understood").replaceChildren(...(query ? [understood(query)] : []));
 }

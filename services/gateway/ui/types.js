@@ -19,6 +19,7 @@
  *
  * @typedef {object} Answer
  * @property {string} recommendation_id
+ * @property {string} surface  where it is shown: home, search and so on
  * @property {string} served_by  fresh, cache or fallback
  * @property {{stage: string, reason: string, fallback: string}[]} degraded
  * @property {Record<string, string>} model_versions

@@ -5,6 +5,8 @@ import { ms, spoken } from "./format.js";
 
 /** @typedef {import("./types.js").Understood} Understood */
 
+/** Rules read within a few milliseconds: what took longer waited for the model. */
+const RULES_MS = 100;
 const ORDERS = { newest: "newest first", oldest: "oldest first", best: "best rated first", popular: "most watched first" };
 
 /**
@@ -21,7 +23,7 @@ export function understood(query) {
       h("h3", { id: "read-as" }, "Read as"),
       h("ul", { class: "chips", "aria-labelledby": "read-as" }, pieces.map(([kind, label, value]) => piece(kind, label, value))),
     ],
-    h("p", { class: "fine" }, reader(query, pieces.length > 0)),
+    h("p", { class: "fine reader" }, reader(query)),
     query.given_up && h("p", { class: "given-up" }, `Nothing fits all of it. ${query.given_up}`),
   );
 }
@@ -72,13 +74,15 @@ function range([first, last]) {
 }
 
 /**
+ * Who read it, and how long that took.
+ *
  * @param {Understood} query
- * @param {boolean} anything whether anything was understood
  */
-function reader(query, anything) {
+export function reader(query) {
   const within = `in ${ms(query.milliseconds)}`;
-  if (!anything) return `Nothing in it was understood, ${within}: the ranker chose from everything.`;
+  if (!piecesOf(query).length) return `Nothing in it was understood, ${within}: the ranker chose from everything.`;
   if (query.by_model) return `Read by rule and by a language model, ${within}: the model chose ${byModel(query)}.`;
+  if (query.milliseconds > RULES_MS) return `Read by rule; a language model was asked too and added nothing, ${within}.`;
   return `Read by rule, ${within}${query.text && !query.by_words ? "; words are not searched for yet" : ""}.`;
 }
 

@@ -44,7 +44,7 @@ def test_nothing_moves_when_sentences_come(visit: Visit, width: int) -> None:
     page = visit(KNOWN, width=width)
     arrived(page)
     held: list[Route] = []
-    page.route(STREAM, held.append)
+    page.route(STREAM, lambda route: held.append(route))
     with page.expect_request(STREAM):
         asked_again(page)
     expect(cards_of(page)).to_have_count(SHOWN)
