@@ -17,6 +17,12 @@ TOLD = "#cards .sentence:not(:empty)"
 SAID = re.compile("Phrased by a language model|Said by rule")
 
 
+def told(page: Page) -> Page:
+    """With a sentence on every card: nothing of this list is under way any more."""
+    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    return page
+
+
 def boxes(page: Page) -> list[list[float]]:
     found: list[list[float]] = page.locator("li.card, li.card .actions").evaluate_all(
         "all => all.map((each) => { const { x, y, width, height } = each.getBoundingClientRect();"
@@ -26,23 +32,21 @@ def boxes(page: Page) -> list[list[float]]:
 
 
 def test_every_card_is_told_why(visit: Visit) -> None:
-    page = arrived(visit(KNOWN))
-    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    page = told(arrived(visit(KNOWN)))
     for card in cards_of(page).all():
         title = card.locator("button.title").inner_text()
         assert title in card.locator(".sentence").inner_text()
         assert SAID.search(card.locator(".sentence").get_attribute("title") or "")
     sentence = cards_of(page).first.locator(".sentence").inner_text().removesuffix("✦").strip()
     cards_of(page).first.locator("button.title").click()
-    told = page.get_by_role("dialog").locator(".told")
-    expect(told).to_contain_text(sentence)
-    expect(told).to_contain_text(SAID)
+    quoted = page.get_by_role("dialog").locator(".told")
+    expect(quoted).to_contain_text(sentence)
+    expect(quoted).to_contain_text(SAID)
 
 
 @pytest.mark.parametrize("width", [360, 1440])
 def test_nothing_moves_when_sentences_come(visit: Visit, width: int) -> None:
-    page = visit(KNOWN, width=width)
-    arrived(page)
+    page = told(arrived(visit(KNOWN, width=width)))
     held: list[Route] = []
     page.route(STREAM, lambda route: held.append(route))
     with page.expect_request(STREAM):
@@ -51,7 +55,7 @@ def test_nothing_moves_when_sentences_come(visit: Visit, width: int) -> None:
     expect(page.locator(TOLD)).to_have_count(0)
     before = boxes(page)
     held[0].continue_()
-    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    told(page)
     assert boxes(page) == before
 
 
@@ -71,19 +75,18 @@ def test_cards_without_sentences_are_as_good(visit: Visit, witness: Witness) -> 
 
 
 def test_another_turn_ends_the_sentences(visit: Visit) -> None:
-    page = arrived(visit(KNOWN))
+    page = told(arrived(visit(KNOWN)))
     page.route(STREAM, lambda route: None, times=1)
     with page.expect_request(STREAM) as asked:
         page.get_by_role("button", name="Ask again").click()
     with page.expect_event("requestfailed", lambda request: request == asked.value) as ended:
         page.get_by_role("button", name="Ask again").click()
     assert "ABORTED" in (ended.value.failure or "")
-    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    told(page)
 
 
 def test_sentences_are_switched_off_and_stay_off(visit: Visit) -> None:
-    page = arrived(visit(KNOWN))
-    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    page = told(arrived(visit(KNOWN)))
     switch = page.get_by_role("button", name="Why these?")
     expect(switch).to_have_attribute("aria-pressed", "true")
     switch.click()
@@ -94,5 +97,5 @@ def test_sentences_are_switched_off_and_stay_off(visit: Visit) -> None:
     arrived(page)
     expect(switch).to_have_attribute("aria-pressed", "false")
     switch.click()
-    expect(page.locator(TOLD)).to_have_count(SHOWN)
+    told(page)
     assert len([url for url in asked if url.endswith("/explanations")]) == 1
