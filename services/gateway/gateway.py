@@ -92,7 +92,10 @@ async def opened(settings: GatewaySettings) -> AsyncIterator[Gateway]:
                 settings, keys, log, Catalog(feed), peers, impressions, arms, shadow, trainer, Llm(llm)
             )
             await gateway.finder.prepare()
-            yield gateway
+            try:
+                yield gateway
+            finally:
+                await gateway.finder.close()
     finally:
         await producer.close()
 

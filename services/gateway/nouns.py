@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+Arrange = Callable[[NDArray[np.uint64]], NDArray[np.intp]]
+"""(N,) ids in the ranker's order -> (N,) places of them in the order to show"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from services.gateway.filters import Filters
 from services.gateway.impressions import ImpressionLog, Shown
 from services.gateway.journey import Journey
 from services.gateway.listings import Audience
-from services.gateway.nouns import Ask, Candidates, Scores, Slate
+from services.gateway.nouns import Arrange, Ask, Candidates, Scores, Slate
 from services.gateway.shadow import Served, Shadow
 from services.gateway.stages import FromRetrieval, ListedScores, Ranking, Reranking, Retrieval, Stage, UserFeatures
 from services.gateway.traces import Trace, Traces
@@ -55,14 +55,16 @@ class Pipeline:
         slate = await self._reranking(journey, (kept, scores))
         return self._answered(journey, self._retrieval, user, kept, scores, slate)
 
-    async def rank(self, ask: Ask) -> dict[str, Any]:
-        """A list the caller brought, best first; items nobody knows keep their place."""
+    async def rank(self, ask: Ask, arrange: Arrange | None = None) -> dict[str, Any]:
+        """A list the caller brought, best first unless `arrange` knows better; items nobody knows keep their place."""
         journey = Journey.start(ask, self._arms.of(ask.user_id))
         user = await self._features(journey, ask.user_id)
         found = await self._listed(journey, user)
         kept = self._filters(ask, user, found)
         scores = await self._ranking(journey, (user, kept))
         order = ranked_around(self._catalog.known(kept.ids), scores.values)
+        if arrange is not None:
+            order = order[arrange(kept.ids[order])]
         return self._answered(journey, self._listed, user, kept, scores, Slate.in_order(order[: ask.n]))
 
     async def listing(self, ask: Ask, stage: Stage[Audience, Candidates], segment: dict[str, str]) -> dict[str, Any]:

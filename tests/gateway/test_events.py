@@ -121,6 +121,23 @@ async def test_impression_carries_the_rows_of_what_was_shown(
     assert impression.served_by == "fresh"
 
 
+async def test_the_impression_of_a_search_is_what_was_shown_in_the_order_it_was_shown(
+    opened: Opened, peers: Peers, kafka_url: str
+) -> None:
+    async with opened(search_model_ms=0) as client:
+        answer = (await client.post("/v1/search", json={"query": "oldest comedies", "n": 2})).json()
+        found = await asyncio.to_thread(
+            consumed,
+            kafka_url,
+            "impressions",
+            events_pb2.Impression,
+            lambda i: i.recommendation_id == answer["recommendation_id"],
+        )
+    impression = found[0][1]
+    assert [str(item) for item in impression.item_ids] == [item["item_id"] for item in answer["items"]]
+    assert len(impression.item_ids) == 2
+
+
 @pytest.mark.usefixtures("leftovers")
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 async def test_without_a_broker_and_without_room_nothing_is_accepted_and_a_retry_works(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.items import ItemTable
 from services.gateway.catalog import Catalog
-from services.gateway.nouns import Ask, Searched
+from services.gateway.nouns import Arrange, Ask, Searched
 from services.gateway.search.leftover import Ask as AskModel
 from services.gateway.search.leftover import Completed, Leftover
 from services.gateway.search.parser import parse
 from services.gateway.search.query import Query
 from services.gateway.search.vocabulary import Title, Vocabulary
 from services.gateway.search.widening import Wider, widened
-from services.runtime.ids import to_int
 
 FOUND = 100
 """Items that fit a search without words: the ranker chooses among them."""
@@ -27,11 +27,22 @@ FOUND_BY_WORDS = 20
 """Items that fit the words, at least: further down they fit them less and less."""
 DEFAULT_SHOWN = 10
 
-Card = dict[str, Any]
 Look = Callable[[Query, int], Awaitable[Searched]]
 """(query, n) -> what retrieval found"""
-Rank = Callable[[Ask], Awaitable[dict[str, Any]]]
-"""A list in the ranker's order, as an answer."""
+Rank = Callable[[Ask, Arrange], Awaitable[dict[str, Any]]]
+"""A list in the ranker's order or another one, as an answer."""
+
+
+class Known(Protocol):
+    """What the catalog tells of items, as far as an order asks for it."""
+
+    def kinds_of(self, ids: NDArray[np.uint64]) -> list[tuple[int | None, tuple[str, ...]]]:
+        """(N,) year and genres of each item."""
+        ...
+
+    def statistics(self, number: int) -> dict[str, float]:
+        """What the events say of an item."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,14 @@ class Finder:
         """Reads the catalog's words, a tenth of a second for some thousand titles, in a thread."""
         self._reader = await asyncio.to_thread(self._reader_of, self._catalog.table)
 
+    async def close(self) -> None:
+        """Ends what goes on in the background."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+        if self._reader is not None and self._reader.leftover is not None:
+            await self._reader.leftover.close()
+
     async def answer(self, sentence: str, ask: Ask, n: int | None) -> dict[str, Any]:
         """The answer to `ask` for what the sentence says; `n` wins over the number in the sentence."""
         started = time.perf_counter()
@@ -67,9 +86,10 @@ class Finder:
         shown = n or min(completed.query.n or DEFAULT_SHOWN, FOUND)
         wider, found = await self._found(completed.query, shown)
         listed = tuple(name[0] for name in self._catalog.names_of(found.ids) if name)
-        answer = await self._rank(replace(ask, n=max(1, len(listed)), listed=listed, seen_too=True))
-        cards = in_order(answer["items"], wider.query, listed, self._statistics)[:shown]
-        answer["items"] = [card | {"rank": place} for place, card in enumerate(cards, 1)]
+        answer = await self._rank(
+            replace(ask, n=shown, listed=listed, seen_too=True),
+            lambda ids: in_order(ids, wider.query, found.ids, self._catalog),
+        )
         return answer | {"query": told(wider, completed, found, read_ms)}
 
     async def _read(self, sentence: str) -> Completed:
@@ -96,12 +116,11 @@ class Finder:
     def _reader_of(self, table: ItemTable) -> _Reader:
         vocabulary = vocabulary_of(table)
         leftover = None
-        if self._model_s:
+        if self._reader is not None and self._reader.leftover is not None:
+            leftover = self._reader.leftover.renewed(vocabulary)
+        elif self._model_s:
             leftover = Leftover(vocabulary, self._ask_model, model=self._model, deadline_s=self._model_s)
         return _Reader(table.titles, vocabulary, leftover)
-
-    def _statistics(self, item_id: str) -> dict[str, float]:
-        return self._catalog.statistics(to_int(item_id))
 
 
 def vocabulary_of(table: ItemTable) -> Vocabulary:
@@ -115,20 +134,22 @@ def vocabulary_of(table: ItemTable) -> Vocabulary:
     return Vocabulary(table.genre_names, titles, people)
 
 
-def in_order(
-    cards: Sequence[Card], query: Query, found: Sequence[str], statistics: Callable[[str], dict[str, float]]
-) -> list[Card]:
-    """The ranker's order, unless the sentence names another one, or the very item: that one comes first."""
+def in_order(ids: NDArray[np.uint64], query: Query, found: NDArray[np.uint64], known: Known) -> NDArray[np.intp]:
+    """(N,) places of `ids`, which are in the ranker's order: that order, unless the sentence names another one, or the
+    very item: that one comes first, as in `found`.
+    """
     if query.named:
-        places = {item_id: place for place, item_id in enumerate(found)}
-        return sorted(cards, key=lambda card: places[card["item_id"]])
-    if query.sort is None:
-        return list(cards)
-    if query.sort in ("newest", "oldest"):
-        sign = -1 if query.sort == "newest" else 1
-        return sorted(cards, key=lambda card: sign * (card["year"] or 0))
-    column = "like_rate" if query.sort == "best" else "event_count"
-    return sorted(cards, key=lambda card: -statistics(card["item_id"]).get(column, 0.0))
+        place_of = {number: place for place, number in enumerate(found.tolist())}
+        keys = [float(place_of[number]) for number in ids.tolist()]
+    elif query.sort is None:
+        return np.arange(ids.size)
+    elif query.sort in ("newest", "oldest"):
+        sign = -1.0 if query.sort == "newest" else 1.0
+        keys = [sign * (year or 0) for year, _ in known.kinds_of(ids)]
+    else:
+        column = "like_rate" if query.sort == "best" else "event_count"
+        keys = [-known.statistics(number).get(column, 0.0) for number in ids.tolist()]
+    return np.argsort(keys, kind="stable")
 
 
 def told(wider: Wider, completed: Completed, found: Searched, read_ms: float) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 leftover = Leftover(vocabulary, ask, model="smollm2", deadline_s=2.0)
 completed = await leftover.complete(query)      # completed.query is `query` itself when the model has nothing to add
-                                                # the first calls also learn what the model says to anything
+leftover = leftover.renewed(vocabulary)         # for the next version of the catalog
+await leftover.close()
+
+The first call also begins to learn what the model says to anything; that goes on when the call's time is over.
 
 `ask` is any callable that turns a Generation into text: a backend in this process, or a client of the LLM gateway.
 """
@@ -67,6 +70,14 @@ class Leftover:
         self._model = model
         self._deadline_s = deadline_s
         self._habits: dict[str, Answer] = {}
+        self._learning: asyncio.Task[None] | None = None
+
+    def renewed(self, vocabulary: Vocabulary) -> Leftover:
+        """For another catalog. What was learned stays known where the model is asked in the same words."""
+        other = Leftover(vocabulary, self._ask, model=self._model, deadline_s=self._deadline_s)
+        if request_for("", vocabulary, self._model) == request_for("", self._vocabulary, self._model):
+            other._habits, other._learning = self._habits, self._learning
+        return other
 
     async def complete(self, query: Query) -> Completed:
         """The query with what the model adds; the parser's own when nothing is asked or no good answer comes."""
@@ -74,9 +85,8 @@ class Leftover:
             return Completed(query, reason=reason)
         try:
             async with asyncio.timeout(self._deadline_s):
-                for wish in _CONTENT_FREE:
-                    if wish not in self._habits:
-                        self._habits[wish] = await self._answer(wish)
+                # Whoever stops waiting leaves it to the next ones.
+                await asyncio.shield(self._learned())
                 answer = await self._answer(query.text_left)
             merged = merge(query, surprising(answer, self._habits.values()), self._vocabulary)
         except TimeoutError:
@@ -87,12 +97,37 @@ class Leftover:
             Completed(merged, by_model=True) if merged != query else Completed(query, reason="The model added nothing.")
         )
 
+    async def close(self) -> None:
+        """Stops learning."""
+        if self._learning is not None:
+            self._learning.cancel()
+            await asyncio.gather(self._learning, return_exceptions=True)
+
+    def _learned(self) -> asyncio.Task[None]:
+        """What knows all habits when it is done; it is begun again after a failure."""
+        known = len(self._habits) == len(_CONTENT_FREE)
+        if self._learning is None or (self._learning.done() and not known):
+            self._learning = asyncio.create_task(self._learn())
+            self._learning.add_done_callback(_noticed)
+        return self._learning
+
+    async def _learn(self) -> None:
+        for wish in _CONTENT_FREE:
+            if wish not in self._habits:
+                self._habits[wish] = await self._answer(wish)
+
     async def _answer(self, wish: str) -> Answer:
         return answer_of(await self._ask(request_for(wish, self._vocabulary, self._model)))
 
     def _alone(self, query: Query, reason: str) -> Completed:
         log.warning("the parser's query stands alone", reason=reason)
         return Completed(query, reason=reason)
+
+
+def _noticed(learning: asyncio.Task[None]) -> None:
+    """A failure that nobody waited for any more was told to whoever gave up waiting."""
+    if not learning.cancelled():
+        learning.exception()
 
 
 def nothing_to_ask(query: Query) -> str:

@@ -36,6 +36,7 @@
  * @property {boolean} any_genre  one of them is enough
  * @property {string[]} not_genres
  * @property {[number | null, number | null] | null} years  first and last; null is open
+ * @property {[number, number][]} not_years  first and last of each
  * @property {string[]} like  titles
  * @property {string[]} title  the title that the whole sentence is
  * @property {string[]} people

@@ -39,6 +39,7 @@ function piecesOf(query) {
     ...(either ? [chip("genre", "any of", query.genres.join(", "))] : query.genres.map((genre) => chip("genre", "genre", genre))),
     ...query.not_genres.map((genre) => chip("unwanted", "not", genre)),
     ...(query.years ? [chip("years", "years", range(query.years))] : []),
+    ...query.not_years.map((years) => chip("unwanted", "not", range(years))),
     ...query.people.map((name) => chip("people", "by", name)),
     ...query.like.map((title) => chip("like", "like", spoken(title))),
     ...(query.sort ? [chip("sort", "order", ORDERS[query.sort])] : []),

@@ -122,6 +122,7 @@ def test_what_a_model_read_and_what_was_given_up_is_told(visit: Visit) -> None:
         "any_genre": True,
         "not_genres": [],
         "years": [None, 1949],
+        "not_years": [[1940, 1945], [1948, 1948]],
         "spans": [{"start": 0, "end": 4, "kind": "years", "value": "-1949"}],
         "like": ["Matrix, The (1999)"],
         "by_model": True,
@@ -132,6 +133,7 @@ def test_what_a_model_read_and_what_was_given_up_is_told(visit: Visit) -> None:
     understood = page.locator(".understood")
     expect(understood.locator(".genre")).to_have_text("any of Crime, Thriller")
     expect(understood.locator(".years")).to_have_text("years until 1949")
+    expect(understood.locator(".unwanted")).to_have_text(["not 1940–1945", "not 1948"])
     expect(understood.locator(".like")).to_have_text("like The Matrix")
     expect(understood).to_contain_text("the model chose Crime, Thriller.")
     expect(understood).to_contain_text("Nothing fits all of it. Any year will do.")

@@ -69,6 +69,17 @@ async def test_a_model_that_is_busy_or_silent_is_not_waited_for(opened: Opened, 
         assert {explanation["by"] for explanation in await explained(client)} == {"template"}
 
 
+async def test_a_search_is_explained_item_by_item_too(opened: Opened, peers: Peers) -> None:
+    peers.features.users[7] = user_state(7, seen=(1, 2))
+    async with opened(search_model_ms=0) as client:
+        answer = (await client.post("/v1/search", json={"query": "comedies", "user_id": "7", "n": 2})).json()
+        response = await client.get(f"/v1/requests/{answer['recommendation_id']}/explanations")
+    *told, last = events_of(response.text)
+    assert last == ("done", {})
+    assert [data["item_id"] for _, data in told] == [item["item_id"] for item in answer["items"]]
+    assert len(told) == 2
+
+
 async def test_a_recommendation_nobody_made_is_not_found(client: httpx.AsyncClient) -> None:
     response = await client.get("/v1/requests/01997a3c-5d1e-7c4b-9f0e-2b6a1f0c7d55/explanations")
     assert response.status_code == 404

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from services.gateway.search import Leftover, Query, Years, parse
+from services.gateway.search import Leftover, Query, Vocabulary, Years, parse
 from services.gateway.search.leftover import (
+    _CONTENT_FREE,
     Answer,
     answer_of,
     merge,
@@ -67,6 +68,50 @@ async def test_the_models_habits_are_asked_for_once() -> None:
         await reader.complete(parse("a boxer", SMALL))
     assert model.asked.count("boxer") == 3
     assert len(model.asked) == len(set(model.asked)) + 2
+
+
+async def test_what_a_late_model_is_asked_first_is_learned_when_the_call_is_over() -> None:
+    answers, learned, model = asyncio.Event(), asyncio.Event(), Model('{"genres":["Drama"],"years":null}')
+
+    async def late(generation: Generation) -> str:
+        await answers.wait()
+        said = await model(generation)
+        if len(model.asked) == len(_CONTENT_FREE):
+            learned.set()
+        return said
+
+    hasty = Leftover(SMALL, late, model="small", deadline_s=0.01)
+    assert not (await hasty.complete(parse("a boxer", SMALL))).by_model
+    answers.set()
+    async with asyncio.timeout(5):
+        await learned.wait()
+    await hasty.close()
+    assert model.asked == list(_CONTENT_FREE)
+
+
+async def test_another_version_of_the_catalog_asks_for_the_habits_only_in_other_words() -> None:
+    model = Model(NOTHING)
+    first = leftover(model)
+    await first.complete(parse("a boxer", SMALL))
+    await first.renewed(vocabulary()).complete(parse("a boxer", SMALL))
+    assert model.asked == [*_CONTENT_FREE, "boxer", "boxer"]
+    other = Vocabulary(("Drama", "War"), [])
+    await first.renewed(other).complete(parse("a boxer", other))
+    assert model.asked[5:] == [*_CONTENT_FREE, "boxer"]
+
+
+async def test_a_failure_while_learning_is_not_remembered() -> None:
+    said: list[str | Exception] = [Unavailable("Away."), *[NOTHING] * 4]
+
+    async def once_away(_: Generation) -> str:
+        answer = said.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    reader = Leftover(SMALL, once_away, model="small", deadline_s=5.0)
+    assert "Away" in (await reader.complete(parse("a boxer", SMALL))).reason
+    assert (await reader.complete(parse("a boxer", SMALL))).reason == "The model added nothing."
 
 
 @pytest.mark.parametrize("sentence", ["scary films", "a scary film about chess", "The Matrix", "like Heat, chess", ""])

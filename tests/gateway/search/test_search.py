@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.gateway.search import Query
 from services.gateway.search.finder import in_order
@@ -45,24 +47,32 @@ async def test_the_answer_is_in_the_rankers_order_seen_items_too(opened: Opened,
     assert answer["recommendation_id"]
 
 
+class Films:
+    """Three of them."""
+
+    def kinds_of(self, ids: NDArray[np.uint64]) -> list[tuple[int | None, tuple[str, ...]]]:
+        return [({1: 1950, 2: 1999, 3: 1980}[number], ()) for number in ids.tolist()]
+
+    def statistics(self, number: int) -> dict[str, float]:
+        return {1: {"like_rate": 0.1, "event_count": 5.0}, 2: {"like_rate": 0.2, "event_count": 9.0}}.get(
+            number, {"like_rate": 0.3, "event_count": 1.0}
+        )
+
+
 @pytest.mark.parametrize(
     ("query", "order"),
     [
-        (Query("films"), ["1", "2", "3"]),
-        (Query("newest films", sort="newest"), ["2", "3", "1"]),
-        (Query("oldest films", sort="oldest"), ["1", "3", "2"]),
-        (Query("the best films", sort="best"), ["3", "2", "1"]),
-        (Query("popular films", sort="popular"), ["2", "1", "3"]),
-        (Query("heat", named=("Heat",)), ["3", "1", "2"]),
+        (Query("films"), [1, 2, 3]),
+        (Query("newest films", sort="newest"), [2, 3, 1]),
+        (Query("oldest films", sort="oldest"), [1, 3, 2]),
+        (Query("the best films", sort="best"), [3, 2, 1]),
+        (Query("popular films", sort="popular"), [2, 1, 3]),
+        (Query("heat", named=("Heat",)), [3, 1, 2]),
     ],
 )
-def test_the_sentences_own_order_overrules_the_rankers(query: Query, order: list[str]) -> None:
-    cards = [{"item_id": "1", "year": 1950}, {"item_id": "2", "year": 1999}, {"item_id": "3", "year": 1980}]
-    liked, watched = {"1": 0.1, "2": 0.2, "3": 0.3}, {"1": 5.0, "2": 9.0, "3": 1.0}
-    ordered = in_order(
-        cards, query, ["3", "1", "2"], lambda item: {"like_rate": liked[item], "event_count": watched[item]}
-    )
-    assert [card["item_id"] for card in ordered] == order
+def test_the_sentences_own_order_overrules_the_rankers(query: Query, order: list[int]) -> None:
+    ranked = np.array([1, 2, 3], np.uint64)
+    assert ranked[in_order(ranked, query, np.array([3, 1, 2], np.uint64), Films())].tolist() == order
 
 
 async def test_a_model_reads_what_is_left(client: httpx.AsyncClient, peers: Peers) -> None:
