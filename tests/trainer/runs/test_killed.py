@@ -22,7 +22,8 @@ from services.trainer.runs.folder import Runs
 from services.trainer.runs.learn import learn
 from tests.trainer.runs import world
 
-KILLS = 10
+KILLED_AT = ("examples", "ranker", "gate", *["publish"] * 7)
+"""Each stage of such a run once; then the moments that matter most: while versions are registered and aliases move."""
 DEADLINE = 60.0
 MODELS = ("ranker", "two_tower", "co_visitation", "popularity")
 
@@ -57,9 +58,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def publishing(process: ForkServerProcess, runs: Runs) -> bool:
-    """Whether the run is at its last stage, or through."""
-    return process.exitcode is not None or runs.recent()[0].stage == "publish"
+def at(stage: str, process: ForkServerProcess, runs: Runs) -> bool:
+    """Whether the run is at a stage, or through."""
+    return process.exitcode is not None or runs.recent()[0].stage == stage
 
 
 def registry_is_whole(registry: Registry) -> None:
@@ -76,13 +77,12 @@ def test_runs_that_are_killed_leave_the_registry_whole_and_are_gone_on_with(
     registry, runs, random = Registry.open(data_dir), Runs(data_dir), np.random.default_rng(0)
     killed: list[tuple[str, str]] = []
     finished: list[str] = []
-    while len(killed) < KILLS or not finished:
+    while len(killed) < len(KILLED_AT) or not finished:
         process = started(processes, data_dir)
-        if len(killed) < KILLS:
-            if len(killed) >= KILLS // 2:
-                # The moments that matter most are few: while versions are registered and aliases move.
-                until(partial(publishing, process, runs))
-            process.join(float(random.uniform(0, 0.3)))
+        if len(killed) < len(KILLED_AT):
+            stage = KILLED_AT[len(killed)]
+            until(partial(at, stage, process, runs))
+            process.join(float(random.uniform(0, 0.3 if stage == "publish" else 0.05)))
             process.kill()
         process.join(DEADLINE)
         assert process.exitcode in (0, -signal.SIGKILL), runs.recent()[0]
@@ -97,4 +97,4 @@ def test_runs_that_are_killed_leave_the_registry_whole_and_are_gone_on_with(
             world.show_more(data_dir, len(finished))
     assert len(set(finished)) == len(finished)
     assert len({stage for _, stage in killed}) > 1
-    assert len({run for run, _ in killed}) < KILLS  # some were killed, gone on with, and killed again
+    assert len({run for run, _ in killed}) < len(KILLED_AT)  # some were killed, gone on with, and killed again
