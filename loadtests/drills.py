@@ -44,6 +44,9 @@ class Tally:
     """Of recommendations; NO_ANSWER counts too."""
     served_by: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)
+    """By stage."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why stages were replaced, in the gateway's words."""
     accepted: int = 0
     """Events answered with 202."""
     refused: int = 0
@@ -89,6 +92,7 @@ class Load:
             if status == 200:
                 self.tally.served_by[answer["served_by"]] += 1
                 self.tally.degraded.update(entry["stage"] for entry in answer["degraded"])
+                self.tally.reasons.update(entry["reason"] for entry in answer["degraded"])
             if status == 200 and answer["served_by"] == "fresh":
                 self.tally.last_fresh = time.monotonic()
             else:

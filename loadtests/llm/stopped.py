@@ -94,6 +94,8 @@ async def writing(client: Client, user: str, pid: int) -> AsyncIterator[None]:
     reading = asyncio.create_task(read_on())
     try:
         yield
+        if reading.done():
+            reading.result()  # it ends by an error only: nothing was being written
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

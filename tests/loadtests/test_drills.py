@@ -77,7 +77,8 @@ class Answers:
             await asyncio.Event().wait()
             raise AssertionError
         status, served_by = now
-        return status, {"served_by": served_by, "degraded": [] if served_by == "fresh" else [{"stage": "ranking"}]}
+        degraded = [] if served_by == "fresh" else [{"stage": "ranking", "reason": "it does not answer"}]
+        return status, {"served_by": served_by, "degraded": degraded}
 
 
 async def found(script: Script, patience: Patience) -> Finding:

@@ -14,7 +14,7 @@ from services.runtime.errors import TooLarge
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 WATCH_SECONDS = 0.02
-"""Nobody looks earlier whether the caller is still there: most answers are, and looking costs a task."""
+"""Whether the caller still waits is not looked at earlier: most answers are out by then, and looking costs a task."""
 SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 

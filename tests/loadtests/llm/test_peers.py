@@ -12,6 +12,7 @@ from loadtests.llm import budget, hits, peers
 from loadtests.llm.configs import KEY, POOR_BUDGET_USD
 from loadtests.llm.latency import compare, fresh
 from loadtests.llm.peers import Caller, Peer
+from loadtests.llm.plain_caller import plain_caller
 from loadtests.llm.rounds import Plan
 from services.runtime.errors import Unavailable
 
@@ -50,6 +51,11 @@ async def test_answers_are_counted_by_what_became_of_them(tmp_path: Path) -> Non
         refused = await caller.run(Plan(ours.url, "sk-of-nobody-0123456789", 3, first=fresh()))
         assert (refused.statuses, refused.milliseconds) == ({"401": 3}, [])
         assert "key" in refused.complaint
+        with (
+            plain_caller(Plan(ours.url, "sk-of-nobody-0123456789", 1)) as calls,
+            pytest.raises(Unavailable, match="401"),
+        ):
+            calls.call()
         upstream.process.kill()
         upstream.process.wait()
         away = await caller.run(Plan(upstream.url, KEY, 3, rate=100.0))
