@@ -23,7 +23,8 @@ from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
 from services.trainer.evaluation import known_at_training
 from services.trainer.examples.examples import CLICKED, Examples
-from services.trainer.funnel import CANDIDATES, Moment
+from services.trainer.funnel import CANDIDATES
+from services.trainer.moment import Moment
 
 SLATE = 20
 MOMENTS = 1000
@@ -101,6 +102,5 @@ def _moments(interactions: Interactions, seed: int) -> list[Moment]:
     targets = list(interactions.targets(1))
     chosen = np.random.default_rng(seed).permutation(len(targets))[:MOMENTS].tolist()
     return [
-        Moment(interactions.state_before(user, 1), item, at_ms)
-        for user, item, at_ms in (targets[place] for place in chosen)
+        Moment(interactions.state_before(user, 1), item) for user, item, at_ms in (targets[place] for place in chosen)
     ]

@@ -17,13 +17,17 @@ RETRIEVAL_COLUMNS: tuple[str, ...] = (
     "co_visitation",
     "co_visitation_last",
     "co_visitation_last3",
+    "ease",
+    "near_last",
+    "near_last3",
     "popularity",
     "segment_popularity",
 )
 """Raw source scores that retrieval gives for every candidate, whoever proposed it.
 
 co_visitation: decay-weighted over the last 20 items; _last: the transition from the newest item; _last3: summed
-over the newest three.
+over the newest three. ease: decay-weighted over the last 50. near_last: cosine with the vector of the newest item;
+near_last3: the mean over the newest three.
 """
 
 ITEM_FEATURE_COLUMNS = ("log_event_count", "log_recent_count", "like_rate", "mean_value", "year", "log_age_days")

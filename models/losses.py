@@ -8,7 +8,13 @@ from torch.nn import functional as F
 
 
 def sampled_info_nce(
-    users: Tensor, targets: Tensor, items: Tensor, negatives: Tensor, log_expected: Tensor, temperature: float
+    users: Tensor,
+    targets: Tensor,
+    items: Tensor,
+    negatives: Tensor,
+    log_expected: Tensor,
+    temperature: float,
+    precision: torch.dtype = torch.float32,
 ) -> Tensor:
     """Mean InfoNCE (van den Oord et al. 2018) of P positions against N negatives that all of them share.
 
@@ -16,13 +22,14 @@ def sampled_info_nce(
 
     With log_expected the logarithm of how often each item is expected among the negatives, the sum estimates that of
     the full softmax without bias (logQ correction: Bengio and Senecal 2008; Yi et al., RecSys 2019). Negatives that
-    equal a position's target do not count against it.
+    equal a position's target do not count against it. Their logits, the largest tensor of a step, have `precision`.
 
     users: (P, D) and items: (I, D), rows of length 1; targets: (P,) and negatives: (N,) rows of items;
     log_expected: (I,).
     """
     positive = (users * items[targets]).sum(dim=1) / temperature  # (P,)
-    negative = torch.addmm(-log_expected[negatives], users, items[negatives].T, alpha=1.0 / temperature)  # (P, N)
+    shift, others = -log_expected[negatives].to(precision), items[negatives].to(precision)
+    negative = torch.addmm(shift, users.to(precision), others.T, alpha=1.0 / temperature)  # (P, N)
     negative = negative.masked_fill(negatives == targets[:, None], -torch.inf)
     # log(exp(p) + sum exp(n)) - p: spares the copy that concatenation would make of the largest tensor of a step.
-    return F.softplus(negative.logsumexp(dim=1) - positive).mean()
+    return F.softplus(negative.logsumexp(dim=1).float() - positive).mean()

@@ -13,6 +13,8 @@ from models.user import HISTORY_LENGTH, UserState
 
 PROFILE_FIELDS = ("gender", "age", "occupation", "region")
 """Profile attributes with an embedding each."""
+WAITS = 28
+"""Number of indices that `waits` tells times apart by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +34,33 @@ class TowerInputs:
         return sum(len(values) + 1 for values in self.profiles.values())
 
     def columns(self, users: Sequence[UserState]) -> dict[str, NDArray[np.int64]]:
-        """history (B, L) with the padding at the end, length (B,), user (B,), profile (B, len(PROFILE_FIELDS)).
+        """history (B, L) with the padding at the end, waited (B, L + 1), length (B,), user (B,), profile
+        (B, len(PROFILE_FIELDS)).
 
-        L is the longest history of the batch, at least 1. Items that the tower does not know are left out.
+        L is the longest history of the batch, at least 1. Items that the tower does not know are left out. Place t of
+        `waited` is the wait after the first t items: until the next of them, or until the user's moment.
         """
-        histories = [self.item_rows(user.history[-HISTORY_LENGTH:]) for user in users]
-        histories = [rows[rows >= 0] for rows in histories]
-        length = np.array([rows.size for rows in histories], np.int64)
+        histories = [self._known(user) for user in users]
+        length = np.array([rows.size for rows, _ in histories], np.int64)
         history = np.full((len(users), max(1, int(length.max(initial=0)))), self.item_ids.size, np.int64)
-        for row, items in zip(history, histories, strict=True):
-            row[: items.size] = items
+        waited = np.zeros((len(users), history.shape[1] + 1), np.int64)
+        for row, (items, waits_after) in enumerate(histories):
+            history[row, : items.size] = items
+            waited[row, 1 : items.size + 1] = waits_after
         return {
             "history": history,
+            "waited": waited,
             "length": length,
             "user": self.user_rows(np.array([user.user_id for user in users], np.uint64)),
             "profile": np.array([self.profile_rows(user.profile) for user in users], np.int64),
         }
+
+    def _known(self, user: UserState) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(l,) rows of the newest items, oldest first, and (l,) the wait after each."""
+        rows = self.item_rows(user.history[-HISTORY_LENGTH:])
+        known = rows >= 0
+        moments = np.append(user.history_times[-HISTORY_LENGTH:][known], user.at_ms)
+        return rows[known], waits(moments[:-1], moments[1:])
 
     def item_rows(self, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
         """(K,) index of each item, -1 for the unknown."""
@@ -69,6 +82,16 @@ class TowerInputs:
     def to_json(self) -> dict[str, Any]:
         """The profile vocabulary as JSON values; ids are kept as arrays beside the model."""
         return {"profiles": [[name, list(values)] for name, values in self.profiles.items()]}
+
+
+def waits(earlier_ms: NDArray[np.int64], later_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(T,) and (T,) moments -> (T,) indices of the time between them.
+
+    0: unknown, as one of the two is. 1: within a second. Above, it grows by one with every doubling.
+    """
+    seconds = np.maximum(later_ms - earlier_ms, 0) // 1000
+    index = np.where(seconds == 0, 1, 2 + np.log2(np.maximum(seconds, 1)).astype(np.int64))
+    return np.where((earlier_ms > 0) & (later_ms > 0), np.minimum(index, WAITS - 1), 0)
 
 
 def profiles_from_json(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

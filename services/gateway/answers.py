@@ -23,6 +23,9 @@ REASONS = {
     "fresh": "new release",
     "two_tower": "matches your taste",
     "co_visitation": "people like you went on to this",
+    "ease": "goes with what you watched lately",
+    "because_you_watched": "close to something you liked",
+    "creators": "by makers you keep coming back to",
 }
 IMPERSONAL = REASONS | {"two_tower": "similar to what you are looking at", "co_visitation": "people went on to this"}
 """For lists that are not made for one user."""

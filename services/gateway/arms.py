@@ -23,7 +23,7 @@ Made = TypeVar("Made")
 CHAMPION, CHALLENGER = "champion", "challenger"
 OK, FAILED, MISSING = "ok", "failed", "missing"
 RANKER = "ranker"
-MODELS_OF = {"retrieval": ("two_tower", "co_visitation", "popularity"), "ranking": (RANKER,)}
+MODELS_OF = {"retrieval": ("two_tower", "co_visitation", "popularity", "ease"), "ranking": (RANKER,)}
 """The models each stage asks, by stage in the order of a request."""
 ENDED = ("champion", "rolled_back")
 """Stages of a rollout in which nothing is tried any more."""

@@ -55,6 +55,11 @@ class Journey:
         return self.arm.experiments
 
     @property
+    def at_ms(self) -> int:
+        """The moment to answer for, milliseconds since 1970."""
+        return self.ask.at_ms or self.received_us // 1000
+
+    @property
     def seed(self) -> int:
         """64 bits for everything random in this request, the same whenever it is replayed."""
         return self.identifier.int & (1 << 64) - 1

@@ -31,6 +31,8 @@ class Ask:
     explain: bool = False
     seen_too: bool = False
     """True for a caller that brings its own list and wants seen items ranked as well."""
+    at_ms: int = 0
+    """The moment to answer for, milliseconds since 1970; 0 for now."""
 
 
 @dataclass(frozen=True, slots=True)

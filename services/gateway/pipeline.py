@@ -89,7 +89,8 @@ class Pipeline:
     ) -> dict[str, Any]:
         answer = self._answers.of(journey, found, scores, slate, COLD if user.is_cold else REASONS)
         self._traces.keep(Trace(journey, user, found, scores, slate, answer))
-        self._impressions.offer(Shown.of(journey, found, scores, slate, answer["model_versions"]))
+        if not journey.ask.at_ms:  # nobody was shown the answer for another moment
+            self._impressions.offer(Shown.of(journey, found, scores, slate, answer["model_versions"]))
         journey.arm.settle()
         if journey.arm.release.shadow:
             self._shadow.offer(Served.of(journey, (source, self._filters, self._ranking), user, found, scores))

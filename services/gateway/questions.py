@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from services.gateway.nouns import Ask
 from services.gateway.schemas import Sent, person
-from services.gateway.spelling import Category, ExternalId, Surface
+from services.gateway.spelling import Category, ExternalId, Moment, Surface, microseconds
 from services.runtime.ids import to_int
 
 MAX_SHOWN = 100
@@ -62,6 +62,8 @@ class RecommendationRequest(Sent):
     """Add the sources' scores and the telling features of each item."""
     deadline_ms: Annotated[int, Field(ge=20, le=2000, strict=True)] | None = None
     """Budget of this request in milliseconds."""
+    at: Moment | None = None
+    """The moment to answer for, with what is known today; now when left out. Not logged: nobody is shown the answer."""
 
     def ask(self, deadline_ms: int) -> Ask:
         """The question behind the request; `deadline_ms` when it names none."""
@@ -78,6 +80,7 @@ class RecommendationRequest(Sent):
             categories=tuple(self.filter.category),
             exclude=frozenset(to_int(external) for external in excluded),
             explain=self.explain,
+            at_ms=0 if self.at is None else microseconds(self.at) // 1000,
         )
 
 
@@ -173,6 +176,8 @@ class UserQuery(Sent):
     """Add the sources' scores and the telling features of each item."""
     deadline_ms: Deadline | None = None
     """Budget of this request in milliseconds."""
+    at: Moment | None = None
+    """The moment to answer for; now when left out."""
 
     def request(self, user_id: str) -> RecommendationRequest:
         """The same as a body."""

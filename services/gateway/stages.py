@@ -82,16 +82,19 @@ class UserFeatures(Stage[int, UserState]):
 
     async def attempt(self, journey: Journey, given: int, timeout: float) -> UserState:
         if given == 0:
-            return UserState(0)
+            return UserState(0, at_ms=journey.at_ms)
         user = await self._peers.user(given, timeout)
         self._last_known.remember(user)
-        return self._recent.applied(user)
+        return self._now(journey, user)
 
     def instead(self, journey: Journey, given: int) -> tuple[UserState, str]:
         user = self._last_known.recall(given)
         if user is None:
-            return self._recent.applied(UserState(given)), "cold-start profile"
-        return self._recent.applied(user), LAST_KNOWN
+            return self._now(journey, UserState(given)), "cold-start profile"
+        return self._now(journey, user), LAST_KNOWN
+
+    def _now(self, journey: Journey, user: UserState) -> UserState:
+        return replace(self._recent.applied(user), at_ms=journey.at_ms)
 
 
 class FromRetrieval(Stage[UserState, Candidates]):

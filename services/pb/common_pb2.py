@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18services/pb/common.proto\x12\x07\x63\x61scade\"7\n\x06Matrix\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x01(\x0c\"\xc1\x02\n\tUserState\x12\x0f\n\x07user_id\x18\x01 \x01(\x06\x12\x30\n\x07profile\x18\x02 \x03(\x0b\x32\x1f.cascade.UserState.ProfileEntry\x12\x0f\n\x07history\x18\x03 \x03(\x06\x12\x15\n\rhistory_times\x18\x04 \x03(\x10\x12\x16\n\x0ehistory_values\x18\x05 \x03(\x02\x12\x32\n\x08\x61\x63tivity\x18\x06 \x03(\x0b\x32 .cascade.UserState.ActivityEntry\x12\x0c\n\x04seen\x18\x07 \x03(\x06\x12\x0e\n\x06hidden\x18\x08 \x03(\x06\x1a.\n\x0cProfileEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rActivityEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"\xa6\x02\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\x12\x33\n\x07metrics\x18\x06 \x03(\x0b\x32\".cascade.ModelVersion.MetricsEntry\x12\x33\n\x07lineage\x18\x07 \x03(\x0b\x32\".cascade.ModelVersion.LineageEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cLineageEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.cascade.ModelVersion\"&\n\x07Removed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18services/pb/common.proto\x12\x07\x63\x61scade\"7\n\x06Matrix\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x01(\x0c\"\xd0\x02\n\tUserState\x12\x0f\n\x07user_id\x18\x01 \x01(\x06\x12\x30\n\x07profile\x18\x02 \x03(\x0b\x32\x1f.cascade.UserState.ProfileEntry\x12\x0f\n\x07history\x18\x03 \x03(\x06\x12\x15\n\rhistory_times\x18\x04 \x03(\x10\x12\x16\n\x0ehistory_values\x18\x05 \x03(\x02\x12\x32\n\x08\x61\x63tivity\x18\x06 \x03(\x0b\x32 .cascade.UserState.ActivityEntry\x12\x0c\n\x04seen\x18\x07 \x03(\x06\x12\x0e\n\x06hidden\x18\x08 \x03(\x06\x12\r\n\x05\x61t_ms\x18\t \x01(\x10\x1a.\n\x0cProfileEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rActivityEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"\xa6\x02\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\x12\x33\n\x07metrics\x18\x06 \x03(\x0b\x32\".cascade.ModelVersion.MetricsEntry\x12\x33\n\x07lineage\x18\x07 \x03(\x0b\x32\".cascade.ModelVersion.LineageEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cLineageEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.cascade.ModelVersion\"&\n\x07Removed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,21 +42,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MATRIX']._serialized_start=37
   _globals['_MATRIX']._serialized_end=92
   _globals['_USERSTATE']._serialized_start=95
-  _globals['_USERSTATE']._serialized_end=416
-  _globals['_USERSTATE_PROFILEENTRY']._serialized_start=321
-  _globals['_USERSTATE_PROFILEENTRY']._serialized_end=367
-  _globals['_USERSTATE_ACTIVITYENTRY']._serialized_start=369
-  _globals['_USERSTATE_ACTIVITYENTRY']._serialized_end=416
-  _globals['_MODELVERSION']._serialized_start=419
-  _globals['_MODELVERSION']._serialized_end=713
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=619
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=665
-  _globals['_MODELVERSION_LINEAGEENTRY']._serialized_start=667
-  _globals['_MODELVERSION_LINEAGEENTRY']._serialized_end=713
-  _globals['_LISTMODELSREQUEST']._serialized_start=715
-  _globals['_LISTMODELSREQUEST']._serialized_end=734
-  _globals['_LISTMODELSRESPONSE']._serialized_start=736
-  _globals['_LISTMODELSRESPONSE']._serialized_end=795
-  _globals['_REMOVED']._serialized_start=797
-  _globals['_REMOVED']._serialized_end=835
+  _globals['_USERSTATE']._serialized_end=431
+  _globals['_USERSTATE_PROFILEENTRY']._serialized_start=336
+  _globals['_USERSTATE_PROFILEENTRY']._serialized_end=382
+  _globals['_USERSTATE_ACTIVITYENTRY']._serialized_start=384
+  _globals['_USERSTATE_ACTIVITYENTRY']._serialized_end=431
+  _globals['_MODELVERSION']._serialized_start=434
+  _globals['_MODELVERSION']._serialized_end=728
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=634
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=680
+  _globals['_MODELVERSION_LINEAGEENTRY']._serialized_start=682
+  _globals['_MODELVERSION_LINEAGEENTRY']._serialized_end=728
+  _globals['_LISTMODELSREQUEST']._serialized_start=730
+  _globals['_LISTMODELSREQUEST']._serialized_end=749
+  _globals['_LISTMODELSRESPONSE']._serialized_start=751
+  _globals['_LISTMODELSRESPONSE']._serialized_end=810
+  _globals['_REMOVED']._serialized_start=812
+  _globals['_REMOVED']._serialized_end=850
 # @@protoc_insertion_point(module_scope)

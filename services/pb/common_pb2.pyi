@@ -107,15 +107,18 @@ class UserState(_message.Message):
     ACTIVITY_FIELD_NUMBER: _builtins.int
     SEEN_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """0 for a visitor without an id"""
+    at_ms: _builtins.int
+    """the moment asked about, milliseconds since 1970; 0 for now"""
     @_builtins.property
     def profile(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """categorical attributes; a key is absent when unknown"""
 
     @_builtins.property
     def history(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """item ids, oldest first, at most 50"""
+        """item ids, oldest first, at most 200"""
 
     @_builtins.property
     def history_times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -148,10 +151,11 @@ class UserState(_message.Message):
         activity: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         seen: _abc.Iterable[_builtins.int] | None = ...,
         hidden: _abc.Iterable[_builtins.int] | None = ...,
+        at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "hidden", b"hidden", "history", b"history", "history_times", b"history_times", "history_values", b"history_values", "profile", b"profile", "seen", b"seen", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "at_ms", b"at_ms", "hidden", b"hidden", "history", b"history", "history_times", b"history_times", "history_values", b"history_values", "profile", b"profile", "seen", b"seen", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,14 +48,15 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
         if len(request.ids) > MOST_CANDIDATES:
             raise TooLarge(f"ids has {len(request.ids)} candidates; the limit is {MOST_CANDIDATES}.", field="ids")
         # Scored on the event loop: at a millisecond or two a hand-over to a thread would cost more than it frees.
+        user = user_from_proto(request.user)
         with part("score") as span:
             scored = score_candidates(
                 chosen.ranker,
                 self._feed.table,
-                user_from_proto(request.user),
+                user,
                 ids_from_proto(request.ids),
                 _retrieval_scores(request),
-                at_ms=time.time_ns() // 1_000_000,
+                at_ms=user.at_ms or time.time_ns() // 1_000_000,
             )
             span.tell("cascade.model.version", chosen.version)
             span.tell("cascade.items", len(request.ids))

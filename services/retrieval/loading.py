@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from models.artifact import DamagedArtifact
+from models.artifact import DamagedArtifact, read_manifest
 from models.covisitation import CoVisitation
+from models.ease import Ease
 from models.items import ItemTable
 from models.popularity import Popularity
 from models.tower_fingerprint import require_tied
@@ -22,7 +23,7 @@ from services.retrieval.query import RetrievalModels, Tower
 from services.retrieval.retriever import Retriever
 from services.runtime.errors import SettingsError
 
-MODEL_NAMES = ("two_tower", "co_visitation", "popularity")
+MODEL_NAMES = ("two_tower", "co_visitation", "popularity", "ease")
 """As the registry knows them."""
 
 INDEX_FOLDER = "index"
@@ -53,11 +54,12 @@ class IndexHome:
 
 
 def load_models(folders: Mapping[str, Path]) -> RetrievalModels:
-    """The models of three artifact folders, by name. SettingsError when one cannot be read."""
+    """The models of their artifact folders, by name. SettingsError when one cannot be read."""
     return RetrievalModels(
         loaded(tied_tower, folders["two_tower"]),
         loaded(CoVisitation.load, folders["co_visitation"]),
         loaded(Popularity.load, folders["popularity"]),
+        loaded(Ease.load, folders["ease"]),
     )
 
 
@@ -79,14 +81,15 @@ def loaded(load: Callable[[Path], Model], folder: Path) -> Model:
 def open_retriever(
     folder: Path, items: ItemTable, scratch: Path, config: RetrievalConfig | None = None
 ) -> Iterator[Retriever]:
-    """The retriever of freshly fitted artifacts: folder/two_tower, folder/co_visitation and folder/popularity.
+    """The retriever of freshly fitted artifacts: a folder for each of MODEL_NAMES.
 
     The index is opened from a private copy under `scratch`, so the artifact stays as it was sealed.
     """
     models = load_models({name: folder / name for name in MODEL_NAMES})
     index = _shard_of(folder / "two_tower", models.tower, scratch)
     try:
-        yield Retriever(models, index, items, config)
+        learned = RetrievalConfig.of_manifest(read_manifest(folder / "two_tower").config)
+        yield Retriever(models, index, items, config or learned)
     finally:
         index.close()
 

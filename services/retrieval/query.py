@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.covisitation import CoVisitation
+from models.ease import Ease
 from models.popularity import Popularity
 from models.spec import RETRIEVAL_COLUMNS
 from models.user import HISTORY_LENGTH, UserState
@@ -34,16 +35,17 @@ class Tower(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetrievalModels:
-    """The three models of one moment."""
+    """The models of one moment."""
 
     tower: Tower
     co_visitation: CoVisitation
     popularity: Popularity
+    ease: Ease
 
     @property
-    def ids(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
+    def ids(self) -> tuple[NDArray[np.uint64], ...]:
         """The item ids of each, in the order of the catalog's alignments."""
-        return self.tower.item_ids, self.co_visitation.item_ids, self.popularity.item_ids
+        return self.tower.item_ids, self.co_visitation.item_ids, self.popularity.item_ids, self.ease.item_ids
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Query:
     def free(self) -> NDArray[np.bool_]:
         """(U,) rows that may be proposed."""
         return np.equal(self.codes, 0)
+
+    @cached_property
+    def barred(self) -> Rows:
+        """Rows of the index that are taken one by one; the category is left to the index's own filter."""
+        return np.flatnonzero((self.codes > 1) & (self.catalog.alignments[0].places >= 0))
 
     @cached_property
     def user_vector(self) -> NDArray[np.float32]:
@@ -85,6 +92,11 @@ class Query:
         return self._co_visited[1]
 
     @cached_property
+    def ease(self) -> NDArray[np.float32]:
+        """(U,) decay-weighted over the history."""
+        return self.catalog.alignments[3].spread(self.models.ease.scores(self.user.history)[0])
+
+    @cached_property
     def popularity(self) -> NDArray[np.float32]:
         """(U,) overall."""
         return self.catalog.alignments[2].spread(self.models.popularity.scores())
@@ -102,11 +114,15 @@ class Query:
     def columns(self, rows: Rows) -> NDArray[np.float32]:
         """(K, len(RETRIEVAL_COLUMNS)) what every source says of some rows, whoever proposed them."""
         last, last3 = self._transitions()
+        near_last, near_last3 = self._nearness(rows)
         by_name = {
             "two_tower": self.tower_scores(rows),
             "co_visitation": self.co_visitation[rows],
             "co_visitation_last": last[rows],
             "co_visitation_last3": last3[rows],
+            "ease": self.ease[rows],
+            "near_last": near_last,
+            "near_last3": near_last3,
             "popularity": self.popularity[rows],
             "segment_popularity": self.segment_popularity[rows],
         }
@@ -121,6 +137,18 @@ class Query:
         alignment = self.catalog.alignments[1]
         return alignment.spread(newest[0]), alignment.spread(np.sum(newest, axis=0, dtype=np.float32))
 
+    def _nearness(self, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(K,) cosines of items with the newest of the history, and (K,) their mean with the newest three; 0 for
+        items of the history that the tower does not know."""
+        tower, alignment = self.models.tower, self.catalog.alignments[0]
+        newest = self.catalog.rows_of(self.user.history[:-4:-1])
+        places = np.where(newest >= 0, alignment.places[newest], -1)
+        vectors = np.where(places[:, None] >= 0, tower.item_vectors[places], np.float32(0))
+        if not newest.size:
+            vectors = np.zeros((1, tower.item_vectors.shape[1]), np.float32)
+        last, mean = (vector_scores(tower, alignment, vector, rows) for vector in (vectors[0], vectors.mean(axis=0)))
+        return last, mean
+
 
 def vector_scores(tower: Tower, alignment: Alignment, vector: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
     """(K,) a (D,) vector against the item vectors of some catalog rows, NaN where the tower has none."""
@@ -133,7 +161,8 @@ def vector_scores(tower: Tower, alignment: Alignment, vector: NDArray[np.float32
 
 def looking_at(user: UserState, item: int) -> UserState:
     """The user a moment later, with `item` as the newest event."""
-    now = user.history_times[-1:] if user.history_times.size else np.zeros(1, np.int64)
+    newest = int(user.history_times[-1]) if user.history_times.size else 0
+    now = np.int64(user.at_ms or newest)
     return replace(
         user,
         history=np.append(user.history, np.uint64(item))[-HISTORY_LENGTH:],

@@ -26,7 +26,10 @@ from services.retrieval.filters import blocked, by_reason
 from services.retrieval.index.protocol import VectorIndex
 from services.retrieval.merge import Merged, merge
 from services.retrieval.query import Query, RetrievalModels, looking_at
+from services.retrieval.sources.because_you_watched import BecauseYouWatched
 from services.retrieval.sources.co_visitation import CoVisitationSource
+from services.retrieval.sources.creators import Creators
+from services.retrieval.sources.ease import EaseSource
 from services.retrieval.sources.fresh import Fresh
 from services.retrieval.sources.popularity import PopularitySource
 from services.retrieval.sources.source import NO_ROWS, Proposal, Source
@@ -68,6 +71,9 @@ class Retriever:
         self.sources: tuple[Source, ...] = (
             TwoTower(index),
             CoVisitationSource(),
+            EaseSource(),
+            BecauseYouWatched(index),
+            Creators(self.catalog),
             PopularitySource(),
             Fresh(self.catalog, self.config.fresh_pool, self.config.fresh_events),
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.artifact import DamagedArtifact
 from models.content_tower import ContentTower
 from models.covisitation import CoVisitation
+from models.ease import Ease
 from models.items import ItemTable
 from models.popularity import Popularity
 from models.user import UserState
@@ -69,7 +70,8 @@ class Loader:
 
     registry: Registry
     home: IndexHome
-    config: RetrievalConfig
+    config: RetrievalConfig | None
+    """Instead of what was learned with the towers."""
 
     def load(self, versions: Versions, items: ItemTable, others: Iterable[Serving] = ()) -> Serving:
         """Loads and warms the versions, or aliases, named. Blocks.
@@ -89,12 +91,14 @@ class Loader:
             having["popularity"].retriever.models.popularity
             if "popularity" in having
             else loaded(Popularity.load, found["popularity"].folder),
+            having["ease"].retriever.models.ease if "ease" in having else loaded(Ease.load, found["ease"].folder),
         )
         content = twin.content if twin else loaded(ContentTower.load, folder)
         index = twin.retriever.index if twin else serve_index(self.home, folder, tower, items)
         created_at = {name: version.manifest.lineage.get("created_at", "") for name, version in found.items()}
         try:
-            plain = Retriever(models, index, items, self.config)
+            config = self.config or RetrievalConfig.of_manifest(found["two_tower"].manifest.config)
+            plain = Retriever(models, index, items, config)
             numbers = {name: version.version for name, version in found.items()}
             serving = Serving(plain, numbers, created_at, tower, content, items.ids).extended(items)
             _warm(serving.retriever)
@@ -108,7 +112,7 @@ class Loader:
         """The same models over an index that is opened, and filled, once more. Blocks; raises as `load` does."""
         folder = self._resolved({"two_tower": serving.versions["two_tower"]})["two_tower"].folder
         index = serve_index(self.home, folder, serving.fitted, items)
-        retriever = Retriever(serving.retriever.models, index, items, self.config)
+        retriever = Retriever(serving.retriever.models, index, items, serving.retriever.config)
         return replace(serving, retriever=retriever).extended(items)
 
     def _resolved(self, versions: Versions) -> dict[str, RegisteredVersion]:

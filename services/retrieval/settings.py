@@ -33,5 +33,5 @@ class RetrievalSettings(ServiceSettings):
     """Longest wait for a source that is another process."""
     catalog_deadline_s: float = Field(60.0, gt=0, le=3600)
     """Longest wait for the first catalog at start-up."""
-    sources: RetrievalConfig = RetrievalConfig()
-    """Shares of the sources in the merged list, as JSON."""
+    sources: RetrievalConfig | None = None
+    """Shares of the sources in the merged list, as JSON; those learned with the towers when left out."""

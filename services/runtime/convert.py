@@ -58,6 +58,7 @@ def user_to_proto(user: UserState) -> common_pb2.UserState:
         activity=user.activity,
         seen=user.seen.tolist(),
         hidden=user.hidden.tolist(),
+        at_ms=user.at_ms,
     )
 
 
@@ -75,6 +76,7 @@ def user_from_proto(user: common_pb2.UserState) -> UserState:
         activity=dict(user.activity),
         seen=ids_from_proto(user.seen),
         hidden=ids_from_proto(user.hidden),
+        at_ms=user.at_ms,
     )
 
 

@@ -7,7 +7,7 @@ from services.runtime.registry import CHAMPION, Registry
 from services.trainer.progress import Steps
 from services.trainer.settings import TrainerSettings
 
-SERVED = ("two_tower", "co_visitation", "popularity", "ranker")
+SERVED = ("two_tower", "co_visitation", "popularity", "ease", "ranker")
 """Models without which nothing can be served."""
 
 

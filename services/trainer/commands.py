@@ -19,6 +19,7 @@ from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
 from services.trainer.learning.config import Position
 from services.trainer.progress import Steps
+from services.trainer.rollout.aliases import RETRIEVAL
 from services.trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
@@ -179,10 +180,7 @@ def show_models(console: Console, registry: Registry) -> None:
     table = Table(title="Published models")
     for heading in ("model", "version", "serves as", "HR@10", "NDCG@10", "HR@200"):
         table.add_column(heading)
-    for name, alias in (
-        ("two_tower", CHAMPION), ("co_visitation", CHAMPION), ("popularity", CHAMPION),
-        ("ranker", CHAMPION), ("ranker", CHALLENGER),
-    ):  # fmt: skip
+    for name, alias in (*((name, CHAMPION) for name in RETRIEVAL), ("ranker", CHAMPION), ("ranker", CHALLENGER)):
         if registry.version_of(name, alias) is None:
             continue
         found = registry.resolve(name, alias)

@@ -61,7 +61,7 @@ class Compute:
 
     @classmethod
     def detect(cls, device: DeviceName = "auto", *, bf16: bool | None = None) -> Compute:
-        """This process alone. `bf16` None means where the GPU has it. Raises SettingsError when there is no GPU but
+        """This process alone. `bf16` None means where the device has it. Raises SettingsError when there is no GPU but
         one is asked for."""
         return cls._on(_device(device, 0), 0, 1, bf16)
 
@@ -83,8 +83,7 @@ class Compute:
 
     @classmethod
     def _on(cls, device: torch.device, rank: int, world: int, bf16: bool | None) -> Compute:
-        able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return cls(device, rank, world, able if bf16 is None else bf16)
+        return cls(device, rank, world, _has_bf16(device) if bf16 is None else bf16)
 
     @property
     def main(self) -> bool:
@@ -143,6 +142,14 @@ class Compute:
         total = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
         dist.all_reduce(total)
         return total.cpu().numpy()
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 itself, where it is worth it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _device(name: DeviceName, local_rank: int) -> torch.device:

@@ -15,7 +15,8 @@ from rich.table import Table
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
-from services.trainer.funnel import Funnel, Moment, Ranks
+from services.trainer.funnel import Funnel, Ranks
+from services.trainer.moment import moments_before
 from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
 from services.trainer.p2 import p2_table, run_p2
 from services.trainer.peers import PEERS, peer_ranks
@@ -76,8 +77,8 @@ def served_ranks(
             found = registry.resolve("ranker", alias)
             rankers.setdefault(found.manifest.kind, found.folder)
     known = interactions.leave_last(1)
-    moments = [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in interactions.targets(1)]
-    return Funnel(scratch, item_table(known.items, known.events_frame()), rankers).ranks(moments, advance)
+    table = item_table(known.items, known.events_frame())
+    return Funnel(scratch, table, rankers).ranks(moments_before(interactions, [1]), advance)
 
 
 def _differences(found: Mapping[str, NDArray[np.float64]]) -> Table:

@@ -53,7 +53,7 @@ class TowerRequest:
         arrays = {
             "item_ids": inputs.item_ids, "user_ids": inputs.user_ids, "tokens": content.tokens,
             "content": content.offsets, "offsets": sequences.offsets, "items": sequences.items,
-            "profiles": self.data.profiles,
+            "times_ms": sequences.times_ms, "profiles": self.data.profiles,
         }  # fmt: skip
         _write(folder, self, about, arrays)
 
@@ -63,7 +63,7 @@ class TowerRequest:
         data = TowerData(
             TowerInputs(arrays["item_ids"], arrays["user_ids"], profiles_from_json(about)),
             ItemContent(tuple(about["vocabulary"]), arrays["tokens"], arrays["content"]),
-            Sequences(arrays["offsets"], arrays["items"], about["padding"]),
+            Sequences(arrays["offsets"], arrays["items"], arrays["times_ms"], about["padding"]),
             arrays["profiles"],
         )
         shape, config = TwoTowerConfig(**about["shape"]), TowerFitConfig(**about["config"])

@@ -24,24 +24,15 @@ from models.items import ItemTable
 from models.ranking import Ranker, load_ranker
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
-from models.user import UserState
 from services.retrieval.loading import open_retriever
 from services.retrieval.retriever import Retriever
+from services.trainer.moment import Moment
 from services.trainer.ranking_dataset import RankingDataset, RankingQuery
 
 CANDIDATES = 500
 """Candidates per request, the gateway's default."""
 CHUNK = 200
 """Moments a worker takes at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A user right before an event, and the item of that event."""
-
-    user: UserState
-    target: int
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,40 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from models.artifact import annotate, read_manifest, seal, verify
 from models.items import ItemTable
 from models.spec import FeatureSpec
+from services.retrieval.loading import open_retriever
 from services.runtime.registry import CHALLENGER, Registry
 from services.trainer.catalog import item_table
 from services.trainer.compute import Resources
 from services.trainer.data.imports import import_data
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import Snapshot
-from services.trainer.funnel import Funnel, Moment, Ranks
+from services.trainer.funnel import Funnel, Ranks
 from services.trainer.history import build_history
 from services.trainer.index import build_index
+from services.trainer.moment import Moment, moments_before
 from services.trainer.p1 import evaluate_ranks
 from services.trainer.progress import Steps, mark_trained
 from services.trainer.ranking import Kind, RankerConfig, fit_ranker
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
 from services.trainer.rollout.release import promote_release
+from services.trainer.shares import learn_shares, write_shares
 
 WINDOW = 3
 """Events of each user that the ranker learns from: those before the last one."""
 NEGATIVES = 80
 """Candidates kept beside the target of each moment."""
-RETRIEVAL = ("two_tower", "co_visitation", "popularity")
+RETRIEVAL = ("two_tower", "co_visitation", "popularity", "ease")
 RANKERS: tuple[Kind, ...] = ("lambdamart", "dlrm")
 """The first becomes champion, the second challenger."""
 
@@ -113,11 +117,9 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         table = item_table(earlier.items, earlier.events_frame())
         with_index(before, table)
     rankers: dict[str, Path] = {kind: drafts / kind for kind in RANKERS}
-    moments = [
-        Moment(interactions.state_before(user, last), item, at_ms)
-        for last in range(2, WINDOW + 2)
-        for user, item, at_ms in interactions.targets(last)
-    ]
+    with steps.step("retrieval: shares of the sources") as advance:
+        share_out(before, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
+    moments = moments_before(interactions, range(2, WINDOW + 2))
     with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
         spec = FeatureSpec.of(table, interactions.profiles)
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
@@ -152,6 +154,18 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
     return {**{name: after / name for name in RETRIEVAL}, **rankers}
 
 
+def share_out(
+    folder: Path, table: ItemTable, moments: Sequence[Moment], seed: int, advance: Callable[[int, int], None]
+) -> None:
+    """Learns how the sources of these models share a list best, and writes it to their towers."""
+    with (
+        TemporaryDirectory(prefix="cascade-shares-") as scratch,
+        open_retriever(folder, table, Path(scratch)) as retriever,
+    ):
+        shares = learn_shares(retriever, moments, seed, advance)
+    write_shares(folder / "two_tower", shares)
+
+
 def with_index(folder: Path, table: ItemTable) -> float:
     """Builds the vector index inside the tower's artifact and returns its recall@100 against exact search."""
     tower = folder / "two_tower"
@@ -166,7 +180,7 @@ def with_index(folder: Path, table: ItemTable) -> float:
 def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[str, Path]) -> Ranks:
     """P1 of the funnel as served, on the test event of (a sample of) the users; written into the manifests."""
     known = interactions.leave_last(1)
-    moments = [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in interactions.targets(1)]
+    moments = moments_before(interactions, [1])
     if 0 < plan.test_users < len(moments):
         chosen = np.random.default_rng(plan.seed).choice(len(moments), plan.test_users, replace=False)
         moments = [moments[place] for place in sorted(chosen.tolist())]

@@ -1,4 +1,4 @@
-"""The three retrieval models of one moment, fitted on the same events and written side by side.
+"""The retrieval models of one moment, fitted on the same events and written side by side.
 
 fit_retrieval(interactions.leave_last(1), folder, lineage=lineage, seed=0, warm_start=earlier / "two_tower")
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.artifact import Manifest, seal, writing
+from models.artifact import Manifest, read_manifest, seal, writing
 from models.covisitation import CoVisitation, CoVisitationConfig
+from models.ease import Ease, EaseConfig
 from models.item_content import ItemContent
 from models.popularity import Popularity, PopularityConfig, segment_name
 from models.tower_inputs import PROFILE_FIELDS, TowerInputs
 from models.two_tower import TwoTower, TwoTowerConfig
+from services.retrieval.config import MANIFEST_KEY
 from services.trainer.compute import Resources
 from services.trainer.data.interactions import Interactions
 from services.trainer.fits import tower_on
@@ -28,7 +30,7 @@ from services.trainer.tower_windows import Sequences
 
 @dataclass(frozen=True, slots=True)
 class RetrievalFitConfig:
-    """Hyper-parameters of all three."""
+    """Hyper-parameters of all of them."""
 
     towers: TwoTowerConfig = field(default_factory=TwoTowerConfig)
     """Shape of the two towers."""
@@ -36,6 +38,8 @@ class RetrievalFitConfig:
     """How the towers are fitted."""
     co_visitation: CoVisitationConfig = field(default_factory=CoVisitationConfig)
     """How pairs are counted and read."""
+    ease: EaseConfig = field(default_factory=EaseConfig)
+    """Ridge and recency."""
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     """How events decay and segments are smoothed."""
 
@@ -52,7 +56,7 @@ def fit_retrieval(
     resources: Resources | None = None,
     checkpoint: Path | None = None,
 ) -> None:
-    """Fits on every event of `interactions` and writes out/two_tower, out/co_visitation and out/popularity, sealed.
+    """Fits on every event of `interactions` and writes out/two_tower, out/co_visitation, out/ease and out/popularity.
 
     The caller has left out what must not be seen. `warm_start` is the artifact folder of an earlier two_tower, whose
     weights are the start of this one. `progress(done, planned)` counts steps. `checkpoint` is where the fit of the
@@ -63,6 +67,9 @@ def fit_retrieval(
     config = config or RetrievalFitConfig()
     lineage = {**lineage, "seed": str(seed)}
     _write_co_visitation(interactions, out / "co_visitation", config.co_visitation, lineage)
+    with writing(out / "ease") as draft:
+        Ease.fit(interactions.sequences, config.ease).save(draft)
+        seal(draft, Manifest("ease", "ease", lineage=lineage, config=asdict(config.ease)))
     _write_popularity(interactions, out / "popularity", config.popularity, lineage)
     data = tower_data(interactions)
 
@@ -85,9 +92,15 @@ def fit_retrieval(
         "two_tower",
         metrics=metrics,
         lineage=lineage if warm_start is None else {**lineage, "parents": f"two_tower {weights_hash(warm_start)}"},
-        config={"towers": asdict(config.towers), "fit": asdict(config.fit)},
+        config={"towers": asdict(config.towers), "fit": asdict(config.fit), **_shares(warm_start)},
     )
     write_tower(towers, data.inputs, data.content, out / "two_tower", manifest)
+
+
+def _shares(earlier: Path | None) -> dict[str, Any]:
+    """How the sources share the list, as learned with an earlier tower."""
+    learned = None if earlier is None else read_manifest(earlier).config.get(MANIFEST_KEY)
+    return {} if learned is None else {MANIFEST_KEY: learned}
 
 
 def tower_data(interactions: Interactions) -> TowerData:
@@ -107,14 +120,11 @@ def tower_data(interactions: Interactions) -> TowerData:
         _lists(items["creators"].to_list()),
     )
     rows = inputs.item_rows(interactions.item_ids)
-    sequences = Sequences(*_known(interactions.offsets, rows), padding=inputs.item_ids.size)
+    known = rows >= 0
+    offsets = np.concatenate([[0], np.cumsum(known)])[interactions.offsets]
+    # Events of items that the catalog no longer has are left out.
+    sequences = Sequences(offsets, rows[known], interactions.times_ms[known], padding=inputs.item_ids.size)
     return TowerData(inputs, content, sequences, np.array([inputs.profile_rows(p) for p in profiles], np.int64))
-
-
-def _known(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The sequences without events of items that the catalog no longer has."""
-    known = np.concatenate([[0], np.cumsum(rows >= 0)])
-    return known[offsets], rows[rows >= 0]
 
 
 def _lists(column: Sequence[Sequence[str] | None]) -> list[Sequence[str]]:

@@ -51,9 +51,10 @@ def write_tower(towers: TwoTower, inputs: TowerInputs, content: ItemContent, fol
 
 
 def export_user_tower(towers: TwoTower, path: Path) -> None:
-    """Writes ONNX: history (B, L), length (B,), user (B,) and profile (B, P) -> vector (B, D)."""
+    """Writes ONNX: history (B, L), waited (B, L + 1), length (B,), user (B,) and profile (B, P) -> vector (B, D)."""
     examples = (
         torch.zeros(2, HISTORY_LENGTH // 2, dtype=torch.int64),
+        torch.zeros(2, HISTORY_LENGTH // 2 + 1, dtype=torch.int64),
         torch.ones(2, dtype=torch.int64),
         torch.zeros(2, dtype=torch.int64),
         torch.zeros(2, len(PROFILE_FIELDS), dtype=torch.int64),
@@ -64,9 +65,9 @@ def export_user_tower(towers: TwoTower, path: Path) -> None:
             ServedUser(towers).eval(),
             examples,
             path,
-            input_names=["history", "length", "user", "profile"],
+            input_names=["history", "waited", "length", "user", "profile"],
             output_names=["vector"],
-            dynamic_shapes=({0: users, 1: length}, {0: users}, {0: users}, {0: users}),
+            dynamic_shapes=({0: users, 1: length}, {0: users, 1: length + 1}, {0: users}, {0: users}, {0: users}),
             external_data=False,
             dynamo=True,
             verbose=False,

@@ -38,8 +38,8 @@ class TowerFitConfig:
     """Passes without a better estimate on the held-out events after which fitting stops."""
     held_out: int = 1000
     """Users whose last event is held out for that estimate."""
-    batch_windows: int = 128
-    """Windows of at most 51 events in one step."""
+    batch_windows: int = 64
+    """Windows of at most 201 events in one step."""
     negatives: int = 512
     """Sampled items that all targets of a step are compared with."""
     negative_power: float = 0.5
@@ -74,10 +74,11 @@ class TowerData:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """(B,) users, and the row of the item that came after their sequence."""
+    """(B,) users, the row of the item that came after their sequence, and when it did."""
 
     users: NDArray[np.int64]
     targets: NDArray[np.int64]
+    times_ms: NDArray[np.int64]
 
 
 def fit_tower(
@@ -128,7 +129,8 @@ def _checkpoint(
         "shape": asdict(shape), "fit": asdict(config), "seed": seed, "padding": sequences.padding, "start": start,
         "profiles": inputs.to_json(), "vocabulary": list(content.vocabulary),
     }  # fmt: skip
-    arrays = (inputs.item_ids, inputs.user_ids, content.tokens, content.offsets, sequences.offsets, sequences.items)
+    arrays = (inputs.item_ids, inputs.user_ids, content.tokens, content.offsets, sequences.offsets,
+              sequences.items, sequences.times_ms)  # fmt: skip
     return Checkpoint(path, fingerprint("two_tower", about, *arrays, data.profiles))
 
 
@@ -184,12 +186,19 @@ class TowerFit(TrainingLoop[TwoTower, Batch]):
         with compute.autocast():
             users, items = call(
                 compute.tensor(mine.history),
+                compute.tensor(mine.waited),
                 compute.tensor(mine.users + 1),
                 compute.tensor(self._data.profiles[mine.users]),
             )
         positions = users.float().flatten(0, 1).index_select(0, compute.tensor(places))
         loss = sampled_info_nce(
-            positions, targets, items.float(), negatives, self._log_expected, self._config.temperature
+            positions,
+            targets,
+            items.float(),
+            negatives,
+            self._log_expected,
+            self._config.temperature,
+            torch.bfloat16 if compute.bf16 else torch.float32,
         )
         if compute.world == 1:
             return loss
@@ -219,10 +228,13 @@ def held_out_ranks(towers: TwoTower, data: TowerData, held: HeldOut, compute: Co
     ranks = np.zeros(held.users.size, np.int64)
     for first in range(256 * compute.rank, held.users.size, 256 * compute.world):
         users, targets = held.users[first : first + 256], held.targets[first : first + 256]
-        history, lengths = sequences.newest(users, HISTORY_LENGTH)
+        history, waited, lengths = sequences.newest(users, HISTORY_LENGTH, held.times_ms[first : first + 256])
         with torch.inference_mode():
             vectors, items = towers(
-                compute.tensor(history), compute.tensor(users + 1), compute.tensor(data.profiles[users])
+                compute.tensor(history),
+                compute.tensor(waited),
+                compute.tensor(users + 1),
+                compute.tensor(data.profiles[users]),
             )
             newest = vectors[torch.arange(users.size, device=compute.device), compute.tensor(lengths)]
             scores = (newest @ items.T).cpu().numpy()
@@ -237,8 +249,8 @@ def _split(data: TowerData, count: int, random: np.random.Generator) -> tuple[To
     """Holds out the last event of `count` users, and of at most every fifth, who have another one before it."""
     able = np.flatnonzero(np.diff(data.sequences.offsets) >= 2)
     users = np.sort(random.choice(able, min(count, able.size // 5), replace=False))
-    sequences, targets = data.sequences.without_last(users)
-    return TowerData(data.inputs, data.content, sequences, data.profiles), HeldOut(users, targets)
+    sequences, targets, times_ms = data.sequences.without_last(users)
+    return TowerData(data.inputs, data.content, sequences, data.profiles), HeldOut(users, targets, times_ms)
 
 
 def _start_from_counts(

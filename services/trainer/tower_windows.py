@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.tower_inputs import waits
 from models.user import HISTORY_LENGTH
 
 WINDOW = HISTORY_LENGTH + 1
@@ -24,11 +26,13 @@ class Batch:
     """(B, L) rows of the items, `padding` beyond the end of a window."""
     targets: NDArray[np.int64]
     """(B, L + 1) likewise."""
+    waited: NDArray[np.int64]
+    """(B, L + 1) index of the time from the event before each target to the target, 0 at the begin of a window."""
 
     def share(self, rank: int, world: int) -> Batch:
         """The windows of one of `world` processes; the first one where there are too few for all of them."""
         rows = slice(rank, None, world) if rank < self.users.size else slice(0, 1)
-        return Batch(self.users[rows], self.history[rows], self.targets[rows])
+        return Batch(self.users[rows], self.history[rows], self.targets[rows], self.waited[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +43,15 @@ class Sequences:
     """(U + 1,) items of user u are at offsets[u] : offsets[u + 1]."""
     items: NDArray[np.int64]
     """(E,) rows of the items."""
+    times_ms: NDArray[np.int64]
+    """(E,) milliseconds since 1970; 0 for unknown."""
     padding: int
     """Stands where there is no item."""
+
+    @cached_property
+    def _waits(self) -> NDArray[np.int64]:
+        """(E,) index of the time since the event before, whoever's that was."""
+        return np.append(np.zeros(min(1, self.times_ms.size), np.int64), waits(self.times_ms[:-1], self.times_ms[1:]))
 
     def batches(self, size: int, random: np.random.Generator) -> Iterator[Batch]:
         """Every item once as a target, in windows whose borders are drawn anew with each call."""
@@ -58,18 +69,32 @@ class Sequences:
         lengths = np.diff(self.offsets)
         return int(np.ceil((lengths / WINDOW + 0.5)[lengths > 0].sum() / size))
 
-    def without_last(self, users: NDArray[np.int64]) -> tuple[Sequences, NDArray[np.int64]]:
-        """The sequences without the last item of these users, each of whom has one, and those items."""
+    def without_last(self, users: NDArray[np.int64]) -> tuple[Sequences, NDArray[np.int64], NDArray[np.int64]]:
+        """The sequences without the last event of these users, each of whom has one; those items and their times."""
         last = self.offsets[users + 1] - 1
         removed = np.zeros(self.offsets.size, np.int64)
         removed[users + 1] = 1
-        return Sequences(self.offsets - np.cumsum(removed), np.delete(self.items, last), self.padding), self.items[last]
+        shorter = Sequences(
+            self.offsets - np.cumsum(removed),
+            np.delete(self.items, last),
+            np.delete(self.times_ms, last),
+            self.padding,
+        )
+        return shorter, self.items[last], self.times_ms[last]
 
-    def newest(self, users: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(B, count) newest items of these users, oldest first and padded at the end, and (B,) how many are real."""
+    def newest(
+        self, users: NDArray[np.int64], count: int, at_ms: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(B, count) newest items of these users, oldest first and padded at the end, (B, count + 1) the waits after
+        them as of the moments `at_ms` (B,), and (B,) how many are real."""
         ends = self.offsets[users + 1]
         begins = np.maximum(self.offsets[users], ends - count)
-        return self._gather(begins, ends, count), ends - begins
+        lengths = ends - begins
+        waited = np.zeros((users.size, count + 1), np.int64)
+        waited[:, 1:-1] = _gathered(self._waits, begins + 1, ends, count - 1, 0)
+        some = np.flatnonzero(lengths)
+        waited[some, lengths[some]] = waits(self.times_ms[ends[some] - 1], at_ms[some])
+        return _gathered(self.items, begins, ends, count, self.padding), waited, lengths
 
     def _windows(self, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """For each window: its user, and where in `items` it begins and ends."""
@@ -83,10 +108,16 @@ class Sequences:
         return users, begins + self.offsets[users], ends + self.offsets[users]
 
     def _batch(self, users: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Batch:
-        targets = self._gather(begins, ends, int((ends - begins).max()))
-        return Batch(users, targets[:, :-1], targets)
+        width = int((ends - begins).max())
+        targets = _gathered(self.items, begins, ends, width, self.padding)
+        waited = _gathered(self._waits, begins, ends, width, 0)
+        waited[:, 0] = 0
+        return Batch(users, targets[:, :-1], targets, waited)
 
-    def _gather(self, begins: NDArray[np.int64], ends: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-        places = begins[:, None] + np.arange(width)
-        items = self.items[np.minimum(places, self.items.size - 1)]
-        return np.where(places < ends[:, None], items, self.padding)
+
+def _gathered(
+    values: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], width: int, padding: int
+) -> NDArray[np.int64]:
+    """(B, width) of values[begins] and on, `padding` from `ends` on."""
+    places = begins[:, None] + np.arange(width)
+    return np.where(places < ends[:, None], values[np.minimum(places, values.size - 1)], padding)

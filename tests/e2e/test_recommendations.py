@@ -17,7 +17,7 @@ def test_a_known_user_gets_distinct_items_by_every_model_without_a_degraded_stag
     assert (answer["served_by"], answer["degraded"]) == ("fresh", [])
     assert len(set(shown(answer))) == 10
     assert [item["rank"] for item in answer["items"]] == list(range(1, 11))
-    assert {"two_tower", "co_visitation", "popularity", "ranker"} <= set(answer["model_versions"])
+    assert {"two_tower", "co_visitation", "popularity", "ease", "ranker"} <= set(answer["model_versions"])
     assert {"features", "retrieval", "ranking", "reranking", "total"} <= set(answer["timings_ms"])
 
 
@@ -75,7 +75,7 @@ def test_the_trace_accounts_for_every_item_that_was_shown(client: httpx.Client, 
     answer = recommended(client, known_user)
     trace = trace_of(client, answer)
     assert {candidate["item_id"] for candidate in trace["candidates"] if candidate["shown"]} == set(shown(answer))
-    assert {source["source"] for source in trace["sources"]} >= {"two_tower", "co_visitation", "popularity"}
+    assert {source["source"] for source in trace["sources"]} >= {"two_tower", "co_visitation", "ease", "popularity"}
     assert not [source for source in trace["sources"] if source["error"]]
     removed = {item for group in trace["removed"] for item in group["item_ids"]}
     assert removed.isdisjoint(shown(answer))

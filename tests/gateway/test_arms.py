@@ -16,8 +16,8 @@ from services.runtime.metrics import ARM_ANSWERS, ARM_SECONDS, EVENTS, SHADOW_DR
 from tests.gateway.conftest import Opened
 from tests.gateway.peers import Peers, until
 
-TRIO = ("two_tower", "co_visitation", "popularity")
-EVERYTHING = {"ranker": "13", **dict.fromkeys(TRIO, "8")}
+QUARTET = ("two_tower", "co_visitation", "popularity", "ease")
+EVERYTHING = {"ranker": "13", **dict.fromkeys(QUARTET, "8")}
 BEST = [858, 318, 296]
 """By the champion of the ranker."""
 
@@ -139,7 +139,7 @@ async def test_a_ranker_that_fails_its_users_leaves_them_the_champions_answer(
         FAILURES[failure](peers)
         answer = await asked(client)
     assert (answer["served_by"], answer["degraded"], shown(answer)) == ("fresh", [], BEST)
-    assert answer["variants"] == dict.fromkeys(TRIO, "challenger") | {"ranker": "champion"}
+    assert answer["variants"] == dict.fromkeys(QUARTET, "challenger") | {"ranker": "champion"}
     assert answer["model_versions"]["ranker"] == "12"
     assert answers() == {("challenger", "failed"): 1}
     assert measured() == {("challenger", "retrieval"): 1, ("challenger", "ranking"): 1}
@@ -209,7 +209,7 @@ async def test_nothing_is_measured_when_nothing_is_rolled_out(opened: Opened) ->
     ("models", "stages", "ranked"),
     [
         ({"ranker": "13"}, {"ranking"}, ["champion", "challenger"]),
-        (dict.fromkeys(TRIO, "8"), {"retrieval"}, ["champion", "champion"]),
+        (dict.fromkeys(QUARTET, "8"), {"retrieval"}, ["champion", "champion"]),
         (EVERYTHING, {"retrieval", "ranking"}, ["champion", "challenger"]),
     ],
     ids=["ranker", "retrieval", "both"],

@@ -27,7 +27,7 @@ def registry(world: Path) -> Registry:
     return Registry.open(world)
 
 
-@pytest.mark.parametrize("name", ["two_tower", "co_visitation", "popularity", "ranker"])
+@pytest.mark.parametrize("name", ["two_tower", "co_visitation", "popularity", "ease", "ranker"])
 def test_every_model_has_a_champion_that_says_what_made_it(registry: Registry, name: str) -> None:
     champion = registry.resolve(name)
     assert verify(champion.folder) == champion.manifest
@@ -57,7 +57,7 @@ def test_tower_and_index_go_together_and_the_recall_was_measured(registry: Regis
 def test_nothing_half_made_is_left_behind(world: Path) -> None:
     assert not (world / "drafts").exists()
     assert set(json.loads((world / TRAINED).read_text())) == {
-        "two_tower", "co_visitation", "popularity", "lambdamart", "dlrm",
+        "two_tower", "co_visitation", "popularity", "ease", "lambdamart", "dlrm",
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from services.gateway.keys import read_or_create_keys
 from services.local.stack import LocalStack
+from services.retrieval.config import SOURCES
 from services.runtime.errors import Unavailable
 
 DEADLINE_S = 30.0
@@ -117,7 +118,7 @@ def test_a_known_user_gets_fresh_unseen_distinct_items(client: httpx.Client, wor
     assert (answer["served_by"], answer["degraded"]) == ("fresh", [])
     assert len(set(shown(answer))) == 10
     assert not seen & set(shown(answer))
-    assert set(answer["model_versions"]) == {"two_tower", "co_visitation", "popularity", "ranker"}
+    assert set(answer["model_versions"]) == {"two_tower", "co_visitation", "popularity", "ease", "ranker"}
 
 
 def test_an_unknown_user_gets_cold_start_recommendations(client: httpx.Client) -> None:
@@ -193,7 +194,7 @@ def test_a_put_item_is_proposed_for_its_content_and_a_deleted_one_by_nobody(clie
 def test_the_trace_tells_why_these_items_and_why_not_those(client: httpx.Client, world: Path) -> None:
     answer = recommended(client, active_user(world))
     trace = client.get(f"/v1/requests/{answer['recommendation_id']}/trace").json()
-    assert {source["source"] for source in trace["sources"]} == {"two_tower", "co_visitation", "popularity", "fresh"}
+    assert {source["source"] for source in trace["sources"]} == set(SOURCES)
     assert "seen" in {group["reason"] for group in trace["removed"]}
     assert [candidate["item_id"] for candidate in trace["candidates"] if candidate["shown"]]
 

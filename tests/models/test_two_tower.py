@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.item_content import ItemContent, token_names
 from models.tower_inputs import TowerInputs
-from models.two_tower import ServedUser, TwoTower, TwoTowerConfig
+from models.two_tower import ServedUser, TwoTower, TwoTowerConfig, attention_bias
 
 ITEMS = 12
 INPUTS = TowerInputs(
@@ -33,15 +33,18 @@ def towers() -> TwoTower:
     return towers.eval()
 
 
-def vectors_of(towers: TwoTower, history: list[int], user: int = 0) -> torch.Tensor:
+def vectors_of(towers: TwoTower, history: list[int], user: int = 0, waited: list[int] | None = None) -> torch.Tensor:
     profile = torch.tensor([INPUTS.profile_rows({"gender": "F"})])
-    vectors, _ = towers(torch.tensor([history], dtype=torch.int64), torch.tensor([user]), profile)
+    waits = torch.tensor([waited or [0] * (len(history) + 1)])
+    vectors, _ = towers(torch.tensor([history], dtype=torch.int64), waits, torch.tensor([user]), profile)
     found: torch.Tensor = vectors[0]
     return found
 
 
 def test_both_sides_have_length_one(towers: TwoTower) -> None:
-    users, items = towers(torch.tensor([[0, 3, 5]]), torch.tensor([1]), torch.tensor([[1, 4, 5, 6]]))
+    users, items = towers(
+        torch.tensor([[0, 3, 5]]), torch.tensor([[0, 1, 2, 3]]), torch.tensor([1]), torch.tensor([[1, 4, 5, 6]])
+    )
     assert users.shape == (1, 4, 16)
     assert items.shape == (ITEMS, 16)
     torch.testing.assert_close(users.norm(dim=2), torch.ones(1, 4))
@@ -68,12 +71,25 @@ def test_order_id_and_profile_matter(towers: TwoTower) -> None:
     assert not torch.allclose(vectors_of(towers, [0], user=1)[0], vectors_of(towers, [0], user=2)[0], atol=1e-3)
 
 
+def test_the_wait_after_the_newest_item_matters_and_moves_nothing_before_it(towers: TwoTower) -> None:
+    soon, late = (vectors_of(towers, [1, 2, 3], waited=[0, 1, 1, after]) for after in (1, 20))
+    torch.testing.assert_close(soon[:-1], late[:-1])
+    assert not torch.allclose(soon[-1], late[-1], atol=1e-3)
+
+
+def test_heads_look_back_over_different_spans() -> None:
+    bias = attention_bias(3, 4)
+    assert bias[:, 3].tolist() == [[-1.5, -1.0, -0.5, 0.0], [-0.375, -0.25, -0.125, 0.0], [0.0] * 4]
+    assert torch.isneginf(bias).sum() == 3 * 6
+
+
 def test_the_served_form_takes_the_position_after_the_last_real_item(towers: TwoTower) -> None:
     history = torch.tensor([[4, 2, 9], [5, ITEMS, ITEMS], [ITEMS, ITEMS, ITEMS]])
     lengths, users = torch.tensor([3, 1, 0]), torch.tensor([1, 2, 0])
     profile = torch.tensor([INPUTS.profile_rows({})] * 3)
-    served = ServedUser(towers)(history, lengths, users, profile)
-    every, _ = towers(history, users, profile)
+    waited = torch.tensor([[0, 1, 5, 9], [0, 27, 0, 0], [0, 0, 0, 0]])
+    served = ServedUser(towers)(history, waited, lengths, users, profile)
+    every, _ = towers(history, waited, users, profile)
     torch.testing.assert_close(served, torch.stack([every[0, 3], every[1, 1], every[2, 0]]))
 
 

@@ -9,9 +9,9 @@ import torch
 from models.artifact import DamagedArtifact, Manifest
 from models.content_tower import ContentTower
 from models.item_content import ItemContent
-from models.tower_inputs import TowerInputs
+from models.tower_inputs import WAITS, TowerInputs, waits
 from models.two_tower import ServedUser, TwoTower, TwoTowerConfig
-from models.user import UserState
+from models.user import HISTORY_LENGTH, UserState
 from models.user_tower import ITEM_VECTORS_FILE, MODEL_FILE, UserTower
 from services.trainer.tower_artifact import write_tower
 
@@ -47,8 +47,9 @@ def tower(folder: Path) -> UserTower:
     return UserTower.load(folder)
 
 
-def user(user_id: int = 3, history: tuple[int, ...] = (), **profile: str) -> UserState:
-    return UserState(user_id, profile, np.array(history, np.uint64))
+def user(user_id: int = 3, history: tuple[int, ...] = (), at_ms: int = 0, **profile: str) -> UserState:
+    times = 1_000_000 * np.arange(1, len(history) + 1)
+    return UserState(user_id, profile, np.array(history, np.uint64), times, at_ms=at_ms)
 
 
 def test_item_vectors_stand_in_the_order_of_sorted_ids_and_have_length_one(tower: UserTower) -> None:
@@ -60,8 +61,14 @@ def test_item_vectors_stand_in_the_order_of_sorted_ids_and_have_length_one(tower
 def test_onnx_says_what_torch_says(tower: UserTower, towers: TwoTower) -> None:
     random = np.random.default_rng(0)
     users = [
-        UserState(int(random.integers(8)), {"gender": "F", "age": "25-34"}, random.choice(INPUTS.item_ids, length))
-        for length in (0, 1, 2, 17, 50, 50)
+        UserState(
+            int(random.integers(8)),
+            {"gender": "F", "age": "25-34"},
+            random.choice(INPUTS.item_ids, length),
+            np.sort(random.integers(1, 10**9, length)),
+            at_ms=2 * 10**9,
+        )
+        for length in (0, 1, 2, 17, 200, 200)
     ]
     columns = {name: torch.from_numpy(column) for name, column in INPUTS.columns(users).items()}
     with torch.no_grad():
@@ -83,8 +90,8 @@ def test_vectors_have_length_one(tower: UserTower) -> None:
 
 
 def test_unknown_items_of_the_history_are_skipped(tower: UserTower) -> None:
-    clean = tower.encode(user(history=(10, 11)))
-    np.testing.assert_allclose(tower.encode(user(history=(UNKNOWN, 10, UNKNOWN, 11))), clean, atol=1e-6)
+    clean = UserState(3, {}, np.array([10, 11], np.uint64), np.array([2_000_000, 4_000_000]))
+    np.testing.assert_allclose(tower.encode(user(history=(UNKNOWN, 10, UNKNOWN, 11))), tower.encode(clean), atol=1e-6)
     np.testing.assert_allclose(tower.encode(user(history=(UNKNOWN,))), tower.encode(user()), atol=1e-6)
 
 
@@ -94,9 +101,24 @@ def test_strangers_without_history_differ_by_profile(tower: UserTower) -> None:
     np.testing.assert_allclose(tower.encode(user(98, gender="X")), nobody, atol=1e-6)
 
 
-def test_only_the_newest_fifty_items_are_read(tower: UserTower) -> None:
-    newest = tuple(INPUTS.item_ids[np.arange(50) % ITEMS].tolist())
-    np.testing.assert_allclose(tower.encode(user(history=(13, 14, *newest))), tower.encode(user(history=newest)))
+def test_the_time_since_the_newest_item_is_read(tower: UserTower) -> None:
+    at_once, later = (tower.encode(user(history=(10, 11), at_ms=at)) for at in (2_000_000, 90_000_000))
+    assert not np.allclose(at_once, later, atol=1e-3)
+    # Nobody waits after nothing.
+    np.testing.assert_allclose(tower.encode(user(at_ms=5)), tower.encode(user()))
+
+
+def test_waits_grow_by_one_with_every_doubling() -> None:
+    at = 1_000_000 + 1000 * np.array([-5, 0, 1, 2, 3, 4, 7, 8, 3600, 2**40])
+    assert waits(np.full(10, 1_000_000), at).tolist() == [1, 1, 2, 3, 3, 4, 4, 5, 13, WAITS - 1]
+    assert waits(np.array([0, 5]), np.array([5, 0])).tolist() == [0, 0]
+
+
+def test_only_the_newest_two_hundred_items_are_read(tower: UserTower) -> None:
+    newest = tuple(INPUTS.item_ids[np.arange(HISTORY_LENGTH) % ITEMS].tolist())
+    np.testing.assert_allclose(
+        tower.encode(user(history=(13, 14, *newest))), tower.encode(user(history=newest)), atol=1e-6
+    )
 
 
 def test_an_item_without_events_lies_at_the_sum_of_its_tokens(folder: Path, towers: TwoTower) -> None:

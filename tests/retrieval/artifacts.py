@@ -21,7 +21,7 @@ __all__ = ["MODELS", "write_artifacts"]
 
 
 def write_artifacts(folder: Path) -> Path:
-    """folder/two_tower, folder/co_visitation and folder/popularity."""
+    """A folder for each of MODELS."""
     models = fitted()
     vectors = models.tower.item_vectors
     with writing(folder / "two_tower") as draft:
@@ -39,6 +39,9 @@ def write_artifacts(folder: Path) -> Path:
     with writing(folder / "co_visitation") as draft:
         models.co_visitation.save(draft)
         seal(draft, Manifest("co_visitation", "co_visitation"))
+    with writing(folder / "ease") as draft:
+        models.ease.save(draft)
+        seal(draft, Manifest("ease", "ease"))
     with writing(folder / "popularity") as draft:
         models.popularity.save(draft)
         seal(draft, Manifest("popularity", "popularity"))
@@ -55,7 +58,7 @@ def _mean_of_history(vectors: NDArray[np.float32]) -> onnx.ModelProto:
         helper.make_node("Add", ["sum", "nobody"], ["moved"]),
         helper.make_node("LpNormalization", ["moved"], ["vector"], axis=1, p=2),
     ]
-    shapes = {"history": ["B", "L"], "length": ["B"], "user": ["B"], "profile": ["B", "P"]}
+    shapes = {"history": ["B", "L"], "waited": ["B", "W"], "length": ["B"], "user": ["B"], "profile": ["B", "P"]}
     graph = helper.make_graph(
         nodes,
         "mean_of_history",

@@ -80,7 +80,7 @@ def point(registry: Registry, alias: str, versions: Mapping[str, str]) -> None:
         registry.set_alias(name, alias, version)
 
 
-async def test_challengers_serve_when_all_three_are_there_and_are_shared_where_they_can(
+async def test_challengers_serve_when_all_are_there_and_are_shared_where_they_can(
     champions: Champions, registry: Registry, artifacts: Path
 ) -> None:
     with pytest.raises(NotFound, match="no challenger"), champions.serving(CHALLENGER):
@@ -88,10 +88,11 @@ async def test_challengers_serve_when_all_three_are_there_and_are_shared_where_t
     version = registry.publish("two_tower", artifacts / "two_tower", CHALLENGER)
     registry.set_alias("co_visitation", CHALLENGER, "1")
     assert not await champions.refresh()
-    registry.set_alias("popularity", CHALLENGER, "1")
+    for name in ("popularity", "ease"):
+        registry.set_alias(name, CHALLENGER, "1")
     assert await champions.refresh()
     with champions.serving("") as champion, champions.serving(CHALLENGER) as challenger:
-        assert challenger.versions == {"two_tower": version, "co_visitation": "1", "popularity": "1"}
+        assert challenger.versions == {"two_tower": version, "co_visitation": "1", "popularity": "1", "ease": "1"}
         assert challenger.retriever.models.co_visitation is champion.retriever.models.co_visitation
         assert challenger.retriever.models.popularity is champion.retriever.models.popularity
         assert challenger.retriever.index is not champion.retriever.index

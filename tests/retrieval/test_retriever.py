@@ -135,7 +135,7 @@ def test_scoring_a_list_keeps_order_and_length_with_nan_for_the_unknown(retrieve
     asked = np.concatenate([retrieved.ids[::-1], ids_of(9999, 3, 3)])
     scored = retriever.score(user, asked)
     np.testing.assert_array_equal(scored.ids, asked)
-    np.testing.assert_array_equal(scored.scores[:10], retrieved.scores[::-1])
+    np.testing.assert_allclose(scored.scores[:10], retrieved.scores[::-1], atol=1e-6)
     assert np.isnan(scored.scores[10]).all()
     assert np.isfinite(scored.scores[11:]).all()
 

@@ -15,6 +15,7 @@ import pytest
 
 from models.spec import RETRIEVAL_COLUMNS
 from services.pb import common_pb2, retrieval_pb2, retrieval_pb2_grpc
+from services.retrieval.config import SOURCES
 from services.retrieval.service import SERVICE
 from services.retrieval.settings import RetrievalSettings
 from services.runtime.client import call, open_channel
@@ -81,7 +82,7 @@ async def test_candidates_come_as_columns_with_versions_and_reports(stack: Stack
     assert tuple(answer.scores.columns) == RETRIEVAL_COLUMNS
     assert len(answer.proposed_by) == len(answer.because) == 30
     assert set(answer.model_versions) == set(MODELS)
-    assert [report.source for report in answer.reports] == ["two_tower", "co_visitation", "popularity", "fresh"]
+    assert [report.source for report in answer.reports] == list(SOURCES)
     assert not any(report.error for report in answer.reports)
     (seen,) = [removed for removed in answer.removed if removed.reason == "seen"]
     assert set(seen.ids) <= {3, 6, 9}

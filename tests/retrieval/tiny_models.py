@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.covisitation import CoVisitation
+from models.ease import Ease
 from models.items import ItemRows
 from models.popularity import Popularity, segment_name
 from models.user import UserState
@@ -63,12 +64,12 @@ class MeanTower:
 
 
 def fitted() -> RetrievalModels:
-    """The three models."""
+    """The models."""
     events = sequences()
     flat = np.concatenate(events)
     segments = [segment_name({"gender": "F", "age": "25"}) if item % 3 == 2 else "" for item in flat.tolist()]
     popularity = Popularity.fit(IDS, flat, np.zeros(flat.size, np.int64), segments)
-    return RetrievalModels(MeanTower(), CoVisitation.fit(events), popularity)
+    return RetrievalModels(MeanTower(), CoVisitation.fit(events), popularity, Ease.fit(events))
 
 
 def built_index(models: RetrievalModels, folder: Path) -> EdgeIndex:

@@ -30,7 +30,8 @@ def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
 
 
 def tower_gradients(world: int, rank: int, windows: int) -> list[Tensor]:
-    data, none = towers_data(), HeldOut(np.empty(0, np.int64), np.empty(0, np.int64))
+    nobody = np.empty(0, np.int64)
+    data, none = towers_data(), HeldOut(nobody, nobody, nobody)
     torch.manual_seed(0)
     model = TwoTower(data.inputs, data.content, STILL)
     compute = Compute(torch.device("cpu"), rank, world)

@@ -9,6 +9,7 @@ import torch
 
 from models.artifact import DamagedArtifact, read_manifest, verify
 from models.covisitation import CoVisitation
+from models.ease import Ease
 from models.popularity import Popularity
 from models.two_tower import TwoTowerConfig
 from models.user import UserState
@@ -45,13 +46,14 @@ def test_the_next_item_of_a_planted_order_is_found(fitted: Path) -> None:
     assert hit_rate(fitted, ring(), k=3) > 0.8  # chance: 3 / 60
 
 
-def test_three_sealed_artifacts_say_what_made_them(fitted: Path) -> None:
-    for name in ("two_tower", "co_visitation", "popularity"):
+def test_sealed_artifacts_say_what_made_them(fitted: Path) -> None:
+    for name in ("two_tower", "co_visitation", "ease", "popularity"):
         manifest = verify(fitted / name)
         assert manifest.name == manifest.kind == name
         assert manifest.lineage == {"data_snapshot": "abc", "seed": "0"}
     assert read_manifest(fitted / "two_tower").metrics["held_out_hr@10"] > 0.8
     assert CoVisitation.load(fitted / "co_visitation").item_ids.size == ITEMS
+    assert Ease.load(fitted / "ease").item_ids.size == ITEMS
     assert Popularity.load(fitted / "popularity").item_ids.size == ITEMS
 
 

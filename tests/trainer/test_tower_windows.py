@@ -10,7 +10,7 @@ from services.trainer.tower_windows import WINDOW, Sequences
 def sequences(lengths: list[int]) -> Sequences:
     """Items number all events from 0, so that each is known by its item."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Sequences(offsets, np.arange(offsets[-1]), padding=10**6)
+    return Sequences(offsets, np.arange(offsets[-1]), 1000 * 4 ** np.arange(offsets[-1]).clip(0, 12), padding=10**6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -35,14 +35,24 @@ def test_borders_move_with_every_pass() -> None:
     assert borders[0] != borders[1]
 
 
+def test_a_place_knows_the_wait_before_its_target_and_none_before_its_window() -> None:
+    (batch,) = sequences([5]).batches(1, np.random.default_rng(0))
+    # 1, 4, 16, ... seconds: each wait is three times the time of the event before it.
+    assert batch.waited.tolist() == [[0, 3, 5, 7, 9]]
+
+
 def test_the_newest_items_are_padded_at_the_end() -> None:
-    history, lengths = sequences([2, 0, 5]).newest(np.array([0, 1, 2]), 3)
+    history, waited, lengths = sequences([2, 0, 5]).newest(np.array([0, 1, 2]), 3, np.array([4000, 5000, 0]))
     assert history.tolist() == [[0, 1, 10**6], [10**6] * 3, [4, 5, 6]]
+    # Within a second of the newest; nobody to wait after; and a moment nobody knows.
+    assert waited.tolist() == [[0, 3, 1, 0], [0] * 4, [0, 11, 13, 0]]
     assert lengths.tolist() == [2, 0, 3]
 
 
 def test_held_out_items_leave_their_sequences() -> None:
-    shorter, items = sequences([3, 2, 4]).without_last(np.array([0, 2]))
+    shorter, items, times_ms = sequences([3, 2, 4]).without_last(np.array([0, 2]))
     assert items.tolist() == [2, 8]
+    assert times_ms.tolist() == [16_000, 65_536_000]
+    assert shorter.times_ms.tolist() == [1000 * 4**place for place in (0, 1, 3, 4, 5, 6, 7)]
     assert shorter.offsets.tolist() == [0, 2, 4, 7]
     assert shorter.items.tolist() == [0, 1, 3, 4, 5, 6, 7]

@@ -27,7 +27,7 @@ class TwoTower:
         """The k nearest free items; removed are seen, hidden, excluded and deleted items nearer than the last."""
         if query.genres is not None and not query.genres:
             return Proposal(NO_ROWS, NO_ROWS)
-        barred = _barred(query)
+        barred = query.barred
         hits = self._index.search(
             query.user_vector, k, categories=query.genres or (), exclude=query.catalog.ids[barred]
         )
@@ -35,11 +35,6 @@ class TwoTower:
         free = (rows >= 0) & query.free[rows]
         floor = float(hits.scores[-1]) if hits.scores.size == k else -np.inf
         return Proposal(rows[free], _nearer(query, barred, floor, k))
-
-
-def _barred(query: Query) -> Rows:
-    """Rows of the index that are taken one by one; the category is left to the index's own filter."""
-    return np.flatnonzero((query.codes > 1) & (query.catalog.alignments[0].places >= 0))
 
 
 def _nearer(query: Query, barred: Rows, floor: float, k: int) -> Rows:

@@ -114,6 +114,7 @@ class Interactions:
             history_times=self.times_ms[begin:end],
             history_values=self.values[begin:end],
             activity={},
+            at_ms=int(self.times_ms[end]) if end < int(self.offsets[user + 1]) else 0,
             seen=self.item_ids[seen:end],
         )
 

@@ -61,7 +61,7 @@ class AsOf:
             user: frame.select("type", "item_id", us=pl.col("ts").dt.epoch("us"), value="value").rows()
             for (user,), frame in mine.partition_by("user_id", as_dict=True).items()
         }
-        return [self._user(user, [row for row in by_user.get(user, ()) if row[2] < us]) for user, us in moments]
+        return [self._user(user, us, [row for row in by_user.get(user, ()) if row[2] < us]) for user, us in moments]
 
     def items_before(self, moment_us: NDArray[np.int64], ids: Sequence[NDArray[np.uint64]]) -> list[ItemTable]:
         """For each moment the table of the given items from strictly earlier events; unknown items are not in it."""
@@ -93,7 +93,7 @@ class AsOf:
             .join(self._profiles, on="item_id", maintain_order="left")
         )
 
-    def _user(self, user: int, rows: Sequence[tuple[str, int, int, float | None]]) -> UserState:
+    def _user(self, user: int, at_us: int, rows: Sequence[tuple[str, int, int, float | None]]) -> UserState:
         history = History()
         seen: dict[int, None] = {}
         for kind, item, us, value in rows:
@@ -108,6 +108,7 @@ class AsOf:
             history_times=np.array(history.times_ms, np.int64),
             history_values=np.array(history.values, np.float32),
             seen=np.array(list(seen)[-SEEN_LENGTH:], np.uint64),
+            at_ms=at_us // 1000,
         )
 
     @cached_property

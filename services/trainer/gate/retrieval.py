@@ -19,13 +19,13 @@ from services.retrieval.loading import MODEL_NAMES, open_retriever
 from services.retrieval.query import Tower
 from services.retrieval.retriever import Retriever
 from services.runtime.errors import SettingsError
-from services.trainer.funnel import Moment
 from services.trainer.gate.clicks import judged, too_few, undecided
 from services.trainer.gate.config import GateConfig
 from services.trainer.gate.paired import Floats, compare
 from services.trainer.gate.speed import Clock, latency_check
 from services.trainer.gate.towers import recall_check, tied_check, vectors_check
 from services.trainer.gate.verdict import Check, Verdict
+from services.trainer.moment import Moment
 
 CANDIDATES = 500
 """Length of a request's list: what latency is measured with."""

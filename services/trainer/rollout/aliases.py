@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from services.runtime.registry import CHALLENGER, CHAMPION, PREVIOUS
 
 RANKER = "ranker"
-RETRIEVAL = ("two_tower", "co_visitation", "popularity")
+RETRIEVAL = ("two_tower", "co_visitation", "popularity", "ease")
 """One tower, its index and its companions: they always move together."""
 MODELS = (RANKER, *RETRIEVAL)
 

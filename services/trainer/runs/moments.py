@@ -17,7 +17,7 @@ import polars as pl
 from services.ingest.activity import HISTORY_TYPES
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import read_events
-from services.trainer.funnel import Moment
+from services.trainer.moment import Moment
 
 FRESH_USERS = 5
 """Of so many users the newest event of one is held out."""
@@ -85,4 +85,4 @@ def _moments(
     asked = [target for target in interactions.targets(1) if ids[target[0]] in wanted]
     if len(asked) > count:
         asked = [asked[place] for place in sorted(random.choice(len(asked), count, replace=False).tolist())]
-    return [Moment(interactions.state_before(user, 1), item, at_ms) for user, item, at_ms in asked]
+    return [Moment(interactions.state_before(user, 1), item) for user, item, _ in asked]

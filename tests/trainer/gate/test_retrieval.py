@@ -21,8 +21,8 @@ from models.user_tower import ITEM_VECTORS_FILE, MODEL_FILE
 from services.retrieval.loading import INDEX_FOLDER, MODEL_NAMES, load_models
 from services.runtime.errors import SettingsError
 from services.trainer.catalog import item_table
-from services.trainer.funnel import Moment
 from services.trainer.gate import Check, GateConfig, Verdict, judge_retrieval
+from services.trainer.moment import Moment, moments_before
 from services.trainer.pipeline import with_index
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
 from services.trainer.tower_fit import TowerFitConfig
@@ -61,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for folder in (root, root / "turned"):
         with_index(folder, table)
     champion = {name: root / name for name in MODEL_NAMES}
-    moments = tuple(Moment(data.state_before(user, 1), item, at_ms) for user, item, at_ms in data.targets(1))
+    moments = tuple(moments_before(data, [1]))
     return World(champion, {**champion, "two_tower": root / "turned" / "two_tower"}, moments)
 
 

@@ -109,7 +109,7 @@ looks = st.lists(
 def test_whatever_is_seen_aliases_stay_whole_and_nobody_loses_the_champion(
     looks: list[tuple[float, int, bool, str]], crash_after: int
 ) -> None:
-    challengers = {"ranker": "2", "two_tower": "2", "co_visitation": "2", "popularity": "2"}
+    challengers = {"ranker": "2", "two_tower": "2", "co_visitation": "2", "popularity": "2", "ease": "2"}
     champions = dict.fromkeys(challengers, "1")
     aliases = {name: {CHAMPION: version} for name, version in champions.items()}
     aliases = after(aliases, coming(challengers))

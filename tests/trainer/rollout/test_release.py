@@ -10,7 +10,7 @@ from services.runtime.registry import CHALLENGER, CHAMPION, PREVIOUS
 from services.trainer.rollout.aliases import MODELS
 from services.trainer.rollout.ledger import NOTE, Ledger
 from services.trainer.rollout.release import can_start, promote, promote_release, rollback, start_release
-from tests.trainer.rollout.versions import TRIO, Versions
+from tests.trainer.rollout.versions import QUARTET, Versions
 
 
 def test_a_release_starts_as_challenger_and_one_at_a_time(versions: Versions) -> None:
@@ -65,9 +65,9 @@ def test_rollback_of_a_release_on_its_way_ends_it_and_leaves_the_champions(versi
 def test_a_version_promoted_by_hand_brings_what_was_trained_with_it(versions: Versions) -> None:
     registry = versions.registry
     versions.add("two_tower", "lonely")
-    second = {name: versions.add(name, "second") for name in TRIO}
+    second = {name: versions.add(name, "second") for name in QUARTET}
     assert promote(registry, "co_visitation", second["co_visitation"]) == second
-    assert {name: versions.aliases(name)[CHAMPION] for name in TRIO} == second
+    assert {name: versions.aliases(name)[CHAMPION] for name in QUARTET} == second
     assert versions.aliases("ranker") == {CHAMPION: "1"}
     with pytest.raises(NotFound, match="No version of 'co_visitation' was trained with version 2 of 'two_tower'"):
         promote(registry, "two_tower", "2")
@@ -77,7 +77,7 @@ def test_promoting_another_version_ends_the_release_of_the_same_model_only(versi
     registry = versions.registry
     tried, other = versions.add("ranker"), versions.add("ranker")
     start_release(registry, {"ranker": tried})
-    second = {name: versions.add(name, "second") for name in TRIO}
+    second = {name: versions.add(name, "second") for name in QUARTET}
     promote_release(registry, second)
     assert can_start(registry) is not None, "the ranker is still being tried"
     assert promote(registry, "ranker", other) == {"ranker": other}
@@ -127,7 +127,7 @@ def test_moves_that_a_crash_interrupted_are_finished_by_whoever_is_next(
     real = registry.set_alias
 
     def dying(name: str, alias: str, version: str) -> None:
-        if len(made) == 5:
+        if len(made) == len(MODELS) + 1:
             raise KeyboardInterrupt
         made.append(name)
         real(name, alias, version)

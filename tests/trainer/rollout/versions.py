@@ -9,7 +9,7 @@ from models.artifact import Manifest, seal, writing
 from services.runtime.registry import Registry
 from services.trainer.rollout.aliases import MODELS
 
-TRIO = ("two_tower", "co_visitation", "popularity")
+QUARTET = ("two_tower", "co_visitation", "popularity", "ease")
 
 
 class Versions:

@@ -25,7 +25,7 @@ from tests.trainer.runs import world
 KILLED_AT = ("examples", "ranker", "gate", *["publish"] * 7)
 """Each stage of such a run once; then the moments that matter most: while versions are registered and aliases move."""
 DEADLINE = 60.0
-MODELS = ("ranker", "two_tower", "co_visitation", "popularity")
+MODELS = ("ranker", "two_tower", "co_visitation", "popularity", "ease")
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,7 @@ def test_towers_are_refitted_from_the_champion_and_move_together(tmp_path: Path)
     registry = world.build(tmp_path, towers=True)
     run = learn(world.plan(tmp_path, retrieval=True, least_clicks=10**6), Steps())
     assert run.parts == ["retrieval"]
-    assert run.releases == ["co_visitation", "popularity", "two_tower"]
+    assert run.releases == ["co_visitation", "ease", "popularity", "two_tower"]
     found = registry.resolve("two_tower", CHALLENGER)
     assert found.manifest.lineage["parents"].startswith("two_tower ")
     assert found.manifest.metrics["gate_recall_at_200_challenger"] > 0

@@ -1,0 +1,78 @@
+"""Item-to-item models: what each item says for every other, added up over the newest items of a history.
+
+score(j) = sum over the newest `last` items h_0, h_1, ... of decay^k W[h_k, j]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+_FILE = "transitions.npz"
+
+
+class ItemToItem:
+    """Weights between I items; loaded once, read by everyone."""
+
+    item_ids: NDArray[np.uint64]
+    """(I,) sorted."""
+
+    def __init__(self, item_ids: NDArray[np.uint64], weights: sp.csr_array, decay: float, last: int) -> None:
+        self.item_ids = item_ids
+        self._weights, self._decay, self._last = weights, decay, last
+
+    def save(self, folder: Path) -> None:
+        """Writes the model's file into an existing folder."""
+        np.savez(
+            folder / _FILE,
+            item_ids=self.item_ids,
+            data=self._weights.data,
+            indices=self._weights.indices.astype(np.int32),
+            indptr=self._weights.indptr.astype(np.int64),
+            config=np.array([self._decay, self._last], np.float64),
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model that `save` wrote."""
+        with np.load(folder / _FILE, allow_pickle=False) as file:
+            item_ids = file["item_ids"]
+            shape = (item_ids.size, item_ids.size)
+            weights = sp.csr_array((file["data"], file["indices"], file["indptr"]), shape=shape)
+            decay, last = file["config"].tolist()
+        return cls(item_ids, weights, decay, int(last))
+
+    def scores(self, history: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+        """(I,) scores after a history that runs from oldest to newest, and (I,) the history item that contributed
+        most to each, 0 where none did. Items the model does not know keep their place but add nothing."""
+        scores = np.zeros(self.item_ids.size, np.float32)
+        highest = np.zeros(self.item_ids.size, np.float32)
+        because = np.zeros(self.item_ids.size, np.uint64)
+        newest = history[::-1][: self._last]
+        for place, item in enumerate(newest.tolist()):
+            others, values = self._row(item)
+            values = values * np.float32(self._decay**place)
+            scores[others] += values
+            leads = values > highest[others]
+            highest[others[leads]] = values[leads]
+            because[others[leads]] = item
+        return scores, because
+
+    def transitions(self, item_id: int) -> NDArray[np.float32]:
+        """(I,) what one item says for the others; zeros for an item the model does not know."""
+        scores = np.zeros(self.item_ids.size, np.float32)
+        others, values = self._row(item_id)
+        scores[others] = values
+        return scores
+
+    def _row(self, item_id: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        row = int(np.searchsorted(self.item_ids, np.uint64(item_id)))
+        if row == self.item_ids.size or int(self.item_ids[row]) != item_id:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        matrix = self._weights
+        part = slice(int(matrix.indptr[row]), int(matrix.indptr[row + 1]))
+        return matrix.indices[part], matrix.data[part]
