@@ -15,15 +15,18 @@ from rich.table import Table
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
+from services.trainer.data.lake import read_events
 from services.trainer.funnel import Funnel, Ranks
 from services.trainer.moment import moments_before
 from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
-from services.trainer.p2 import p2_table, run_p2
-from services.trainer.peers import PEERS, peer_ranks
+from services.trainer.p2 import P2Result, p2_table, run_p2
+from services.trainer.peers import PEERS, peer_ranks, peers_of
 from services.trainer.pipeline import RETRIEVAL, Plan
 from services.trainer.progress import Steps
 
 REPORT = "evaluation.json"
+LEAST_RATED = 1000
+"""Events with a rating below which P2 tells nothing."""
 
 
 def evaluate(plan: Plan, steps: Steps) -> None:
@@ -32,15 +35,27 @@ def evaluate(plan: Plan, steps: Steps) -> None:
     found = p1(steps, registry, known_at_training(registry, plan.data_dir / "lake"))
     steps.console.print(ranks_table(found))
     steps.console.print(_differences(found))
-    with steps.step("P2: both rankers on a global time split") as advance:
-        p2 = run_p2(plan.data_dir, plan.seed, lambda _scorer, done, planned: advance(done, planned))
-    steps.console.print(p2_table(p2))
+    rated = p2(plan, steps)
     report = {
         "p1": {name: evaluate_ranks(ranks) for name, ranks in found.items()},
-        "p2": {name: {metric: list(value) for metric, value in result.metrics.items()} for name, result in p2.items()},
+        "p2": {
+            name: {metric: list(value) for metric, value in result.metrics.items()} for name, result in rated.items()
+        },
     }
     (plan.data_dir / REPORT).write_text(json.dumps(report, indent=2))
     steps.console.print(f"Written to {plan.data_dir / REPORT}")
+
+
+def p2(plan: Plan, steps: Steps) -> dict[str, P2Result]:
+    """P2, or nothing where people said nothing: what they only turned to is neither liked nor disliked."""
+    count = read_events(plan.data_dir / "lake")["value"].count()
+    if count < LEAST_RATED:
+        steps.console.print(f"P2 is left out: it needs {LEAST_RATED:,} events with a rating, and there are {count:,}.")
+        return {}
+    with steps.step("P2: both rankers on a global time split") as advance:
+        found = run_p2(plan.data_dir, plan.seed, lambda _scorer, done, planned: advance(done, planned))
+    steps.console.print(p2_table(found))
+    return found
 
 
 def known_at_training(registry: Registry, lake: Path) -> Interactions:
@@ -53,7 +68,7 @@ def known_at_training(registry: Registry, lake: Path) -> Interactions:
 def p1(steps: Steps, registry: Registry, interactions: Interactions) -> dict[str, NDArray[np.float64]]:
     """Ranks of every user's last event by every peer, by retrieval alone and by the funnel with each ranker."""
     found: dict[str, NDArray[np.float64]] = {}
-    for name in PEERS:
+    for name in peers_of(interactions):
         with steps.step(f"P1: {name}"):
             found[name] = peer_ranks(interactions, name)
     with steps.step("P1: the funnel as served") as advance, tempfile.TemporaryDirectory() as scratch:
@@ -88,7 +103,7 @@ def _differences(found: Mapping[str, NDArray[np.float64]]) -> Table:
     for metric in METRICS:
         table.add_column(metric.upper(), justify="right")
     champion = next(name for name in found if name.startswith("funnel"))
-    for name in PEERS:
+    for name in (name for name in PEERS if name in found):
         gain = compare_ranks(found[champion], found[name])
         table.add_row(name, *(f"{gain[m]:+.4f} [{gain[f'{m}_low']:+.4f}, {gain[f'{m}_high']:+.4f}]" for m in METRICS))
     return table

@@ -26,6 +26,7 @@ from models.rows import LabelledRows
 from models.spec import FeatureSpec
 from services.retrieval.loading import open_retriever
 from services.retrieval.retriever import Retriever
+from services.runtime.errors import SettingsError
 from services.trainer.moment import Moment
 from services.trainer.ranking_dataset import RankingDataset, RankingQuery
 
@@ -171,7 +172,7 @@ def _interrupts_ignored() -> Iterator[None]:
 def _joined(parts: Sequence[RankingDataset]) -> RankingDataset:
     """One dataset of several; its statistics are those of all rows together."""
     if not parts:
-        raise ValueError("Retrieval proposed none of the targets: the ranker has nothing to learn from.")
+        raise SettingsError("Retrieval proposed none of the targets: the ranker has nothing to learn from.")
     rows = LabelledRows(
         np.concatenate([part.rows.features for part in parts]),
         np.concatenate([part.rows.labels for part in parts]),

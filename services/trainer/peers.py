@@ -20,6 +20,8 @@ from services.trainer.p1 import Scorer, TargetRanks, columns_of, ranks_of
 
 EASE_L2 = 300.0
 """Ridge of EASE, chosen on the validation target."""
+EASE_ITEMS = 20_000
+"""Largest catalog that EASE is fitted on: its matrix has a cell for every pair of items."""
 ALS_FACTORS, ALS_L2, ALS_ALPHA, ALS_ITERATIONS = 128, 5.0, 1.0, 15
 """iALS, chosen on the validation target."""
 
@@ -125,6 +127,11 @@ PEERS: Mapping[str, Callable[[Interactions], Scorer]] = {
     "co_visitation": CoVisitationPeer.fit,
 }
 """How each peer is fitted on histories."""
+
+
+def peers_of(interactions: Interactions) -> list[str]:
+    """Names of the peers that a catalog of this size allows."""
+    return [name for name in PEERS if name != "ease" or interactions.items.height <= EASE_ITEMS]
 
 
 def _matrix(history: Interactions) -> sp.csr_array:

@@ -52,7 +52,8 @@ class Plan:
     """What to train, and where."""
 
     data_dir: Path = Path(".data")
-    dataset: str = "ml-1m"
+    dataset: str = ""
+    """Its name; empty for what the lake holds, or ml-1m."""
     seed: int = 0
     test_users: int = 2000
     """Users P1 is measured on at the end, drawn at random; 0 for all. `evaluate` takes all."""
@@ -74,7 +75,7 @@ class Plan:
 def train(plan: Plan, steps: Steps) -> dict[str, str]:
     """Runs the whole pipeline; returns the published versions, champions and challengers, by name."""
     lake = plan.data_dir / "lake"
-    with steps.step(f"data: {plan.dataset}, fetched and verified"):
+    with steps.step(f"data: {plan.dataset or 'what the lake holds'}, fetched and verified"):
         snapshot = import_data(plan.dataset, plan.data_dir)
     with steps.step("features: history replayed into offline views") as advance:
         build_history(plan.data_dir, lambda _view, share: advance(round(share * 100), 100))
@@ -82,6 +83,7 @@ def train(plan: Plan, steps: Steps) -> dict[str, str]:
     shutil.rmtree(drafts, ignore_errors=True)
     try:
         interactions = Interactions.load(lake)
+        interactions.require_order()
         folders = fit(plan, steps, interactions, snapshot, drafts)
         measure(plan, steps, interactions, folders)
         with steps.step("registry: published"):

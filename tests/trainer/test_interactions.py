@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.user import HISTORY_LENGTH
+from services.runtime.errors import SettingsError
 from services.trainer.data.interactions import Interactions
 
 CATALOG = range(1, 200)
@@ -55,11 +57,18 @@ def test_dislikes_and_hides_are_no_history() -> None:
     assert np.isnan(interactions.values).tolist() == [True]
 
 
-def test_leaving_the_last_keeps_users_whose_events_are_all_gone() -> None:
-    shorter = _watches((1, 10), (1, 20), (1, 30), (2, 10)).leave_last(2)
-    assert [sequence.tolist() for sequence in shorter.sequences] == [[10], []]
-    assert len(shorter) == 2
-    assert shorter.times_ms.tolist() == [START * 1000]
+def test_leaving_the_last_keeps_the_first_event_of_everybody_which_is_no_target() -> None:
+    interactions = _watches((1, 10), (1, 20), (1, 30), (2, 10))
+    shorter = interactions.leave_last(2)
+    assert [sequence.tolist() for sequence in shorter.sequences] == [[10], [10]]
+    assert [sequence.tolist() for sequence in interactions.leave_last(9).sequences] == [[10], [10]]
+    assert shorter.times_ms.tolist() == [START * 1000, (START + 3) * 1000]
+
+
+def test_events_without_an_order_are_refused_with_a_sentence() -> None:
+    _watches((1, 10), (2, 20), (2, 30), (2, 10)).require_order()
+    with pytest.raises(SettingsError, match="No user has events with three different items"):
+        _watches((1, 10), (2, 10), (2, 20), (2, 10)).require_order()
 
 
 def test_the_state_before_an_event_does_not_know_it() -> None:
@@ -107,7 +116,7 @@ def test_a_cut_is_what_the_targets_and_states_agree_on(pairs: list[tuple[int, in
     cut = interactions.leave_last(last).sequences
     for user, sequence in enumerate(interactions.sequences):
         left = sequence[: max(sequence.size - last, 0)].tolist()
-        assert cut[user].tolist() == left
+        assert cut[user].tolist() == (left or sequence[:1].tolist())
         assert interactions.state_before(user, last).history.tolist() == left
     for user, item, _ in interactions.targets(last) if last else ():
         assert interactions.sequences[user].tolist()[len(cut[user])] == item

@@ -18,7 +18,7 @@ from services.trainer.compute import Compute
 from services.trainer.data.interactions import Interactions
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval, tower_data
 from services.trainer.tower_fit import TowerFitConfig, fit_tower
-from tests.trainer.small_interactions import ITEMS, ring
+from tests.trainer.small_interactions import ITEMS, ring, ring_tables
 
 LINEAGE = {"data_snapshot": "abc"}
 CONFIG = RetrievalFitConfig(
@@ -119,5 +119,7 @@ def test_fitting_stops_when_the_held_out_events_no_longer_gain() -> None:
 
 
 def test_no_events_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    users, items, events = ring_tables(20)
+    nobody = Interactions.of(users, items, events.clear())
     with pytest.raises(ValueError, match="no events"):
-        fit_retrieval(ring(20).leave_last(100), tmp_path, lineage={})
+        fit_retrieval(nobody, tmp_path, lineage={})

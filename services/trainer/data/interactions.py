@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.user import HISTORY_LENGTH, UserState
 from services.ingest.activity import HISTORY_TYPES, SEEN_LENGTH
+from services.runtime.errors import SettingsError
 from services.trainer.data.lake import read_events
 
 
@@ -89,8 +90,9 @@ class Interactions:
         return np.split(self.item_ids, self.offsets[1:-1])
 
     def leave_last(self, count: int) -> Interactions:
-        """Without the last `count` events of each user; a user with no more than that keeps none."""
-        lengths = np.maximum(np.diff(self.offsets) - count, 0)
+        """Without the last `count` events of each user, but with everybody's first one, which is never a target."""
+        whole = np.diff(self.offsets)
+        lengths = np.maximum(whole - count, np.minimum(whole, 1))
         places = np.arange(self.item_ids.size) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
         kept = places < np.repeat(lengths, np.diff(self.offsets))
         return Interactions(
@@ -101,6 +103,11 @@ class Interactions:
             self.times_ms[kept],
             self.values[kept],
         )
+
+    def require_order(self) -> None:
+        """SettingsError unless somebody turned to three items: one to start from, one to learn, one to be tested."""
+        if np.diff(self.offsets).max(initial=0) < 3:
+            raise SettingsError("No user has events with three different items: there is no order to learn from.")
 
     def state_before(self, user: int, last: int = 1) -> UserState:
         """User row `user` right before the `last`-th event from the end; last = 0 is the state after all events."""
