@@ -141,5 +141,6 @@ def _reasons(
     cause: tuple[str, str] | None, is_context: bool, sources: Sequence[str], reasons: Mapping[str, str]
 ) -> list[str]:
     if cause is not None:
-        return [f"because you are looking at {cause[1]}" if is_context else f"because you watched {cause[1]}"]
+        name = cause[1] or cause[0]
+        return [f"because you are looking at {name}" if is_context else f"because you watched {name}"]
     return [reasons[source] for source in sources if source in reasons][:1]

@@ -57,7 +57,7 @@ class Observed:
                 detail = f"The gateway failed. Its log tells more under the request id {request_id}."
                 await problem(500, detail)(scope, receive, sending)
             finally:
-                route = getattr(scope.get("route"), "path", "unknown")
+                route = getattr(scope.get("route"), "path_format", "unknown")
                 HTTP_SECONDS.labels(route, method, str(status)).observe(time.perf_counter() - started)
                 span.name(f"{method} {route}")
                 span.tell("http.request.method", method)

@@ -104,7 +104,8 @@ def facts_in(trace: Trace, catalog: Catalog) -> list[Facts]:
     watched = set(np.unique(trace.user.history).tolist())
     found = []
     for card, row, cause in zip(trace.answer["items"], rows.tolist(), causes, strict=True):
-        if card["title"]:
-            title = cause[1] if cause is not None and int(trace.found.because[row]) in watched else ""
-            found.append(facts_of(card, reasons_of(trace.scores, row), title))
+        if card["title"] is not None:
+            name = (cause[1] or cause[0]) if cause is not None and int(trace.found.because[row]) in watched else ""
+            named = card if card["title"] else {**card, "title": card["item_id"]}
+            found.append(facts_of(named, reasons_of(trace.scores, row), name))
     return found

@@ -65,7 +65,7 @@ async def post_items(request: Request) -> Response:
     return answered({"accepted": outcome.accepted, "rejected": outcome.rejected})
 
 
-@router.put("/v1/items/{item_id}", responses=documented(ITEM, 400, 403, 413, 503))
+@router.put("/v1/items/{item_id:path}", responses=documented(ITEM, 400, 403, 413, 503))
 async def put_item(request: Request, item_id: ItemId, body: ItemBody) -> Response:
     """Adds or replaces an item; it can be recommended within seconds."""
     gateway = gateway_of(request)
@@ -74,7 +74,7 @@ async def put_item(request: Request, item_id: ItemId, body: ItemBody) -> Respons
     return answered(_told(item))
 
 
-@router.get("/v1/items/{item_id}", responses=documented(ITEM | {"statistics": {"event_count": 2227.0}}, 404))
+@router.get("/v1/items/{item_id:path}", responses=documented(ITEM | {"statistics": {"event_count": 2227.0}}, 404))
 async def get_item(request: Request, item_id: ItemId) -> Response:
     """An item, with what its events say."""
     gateway = gateway_of(request)
@@ -84,7 +84,7 @@ async def get_item(request: Request, item_id: ItemId) -> Response:
     return answered(_told(item) | {"statistics": gateway.catalog.statistics(to_int(item_id))})
 
 
-@router.delete("/v1/items/{item_id}", status_code=204, response_class=Response)
+@router.delete("/v1/items/{item_id:path}", status_code=204, response_class=Response)
 async def delete_item(request: Request, item_id: ItemId) -> Response:
     """Takes an item out; from this answer on it is not shown on any path. Deleting what is not there is no error."""
     await gateway_of(request).publisher.delete_item(to_int(item_id))

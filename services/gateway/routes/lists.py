@@ -22,7 +22,7 @@ LIST = {
 }
 
 
-@router.get("/v1/items/{item_id}/similar", responses=documented(LIST, 404))
+@router.get("/v1/items/{item_id:path}/similar", responses=documented(LIST, 404))
 async def similar(request: Request, item_id: ItemId, query: Annotated[ListQuery, Query()]) -> Response:
     """Items like this one."""
     gateway = gateway_of(request)

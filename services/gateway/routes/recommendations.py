@@ -45,7 +45,7 @@ async def recommend(request: Request, body: RecommendationRequest) -> Response:
     return answered(await answer)
 
 
-@router.get("/v1/users/{user_id}/recommendations", responses=documented(EXAMPLE))
+@router.get("/v1/users/{user_id:path}/recommendations", responses=documented(EXAMPLE))
 async def recommend_to(request: Request, user_id: UserId, query: Annotated[UserQuery, Query()]) -> Response:
     """The same, for curl and browsers."""
     gateway = gateway_of(request)

@@ -22,13 +22,13 @@ KNOWN = USER | {
 }
 
 
-@router.put("/v1/users/{user_id}", responses=documented(USER, 400, 403, 413, 503))
+@router.put("/v1/users/{user_id:path}", responses=documented(USER, 400, 403, 413, 503))
 async def put_user(request: Request, user_id: UserId, body: UserBody) -> Response:
     """Adds a user or replaces the profile."""
     return answered(await gateway_of(request).people.put(user_id, body.profile))
 
 
-@router.get("/v1/users/{user_id}", responses=documented(KNOWN, 404, 503))
+@router.get("/v1/users/{user_id:path}", responses=documented(KNOWN, 404, 503))
 async def get_user(request: Request, user_id: UserId) -> Response:
     """What is known of a user, the newest events first."""
     user = await gateway_of(request).people.get(user_id)
@@ -37,7 +37,7 @@ async def get_user(request: Request, user_id: UserId) -> Response:
     return answered(user)
 
 
-@router.delete("/v1/users/{user_id}", status_code=204, response_class=Response)
+@router.delete("/v1/users/{user_id:path}", status_code=204, response_class=Response)
 async def delete_user(request: Request, user_id: UserId) -> Response:
     """Forgets a user."""
     await gateway_of(request).people.delete(user_id)

@@ -127,8 +127,8 @@ def vocabulary_of(table: ItemTable) -> Vocabulary:
     """The words of a catalog."""
     years = table.column("year").tolist()
     titles = (
-        Title(number, title, None if year != year else int(year))
-        for number, title, year in zip(table.ids.tolist(), table.titles, years, strict=True)
+        Title(number, title or external, None if year != year else int(year))
+        for number, title, external, year in zip(table.ids.tolist(), table.titles, table.item_ids, years, strict=True)
     )
     people = {person for creators in table.creators for person in creators}
     return Vocabulary(table.genre_names, titles, people)

@@ -16,6 +16,7 @@ class Document:
 
     id: int
     title: str
+    """Of an item without one its id, so that it can be found at all."""
     year: int | None = None
     genres: tuple[str, ...] = ()
     creators: tuple[str, ...] = ()
@@ -41,7 +42,7 @@ def documents_of(items: ItemTable) -> list[Document]:
     return [
         Document(
             id=int(number),
-            title=items.titles[row],
+            title=items.titles[row] or items.item_ids[row],
             year=None if np.isnan(years[row]) else int(years[row]),
             genres=items.genres[row],
             creators=items.creators[row],
