@@ -62,8 +62,8 @@ demo: $(VENV)/.local ## everything: data, features, training, services, a table 
 up: $(VENV)/.local ## start every service on what is there (after a demo)
 	@exec $(RUN) services
 
-train: $(VENV)/.local ## fetch, train, evaluate and publish
-	@$(RUN) services.trainer train
+train: $(VENV)/.local ## fetch, train, evaluate and publish; DATASET=ml-100k for another than what is there
+	@$(RUN) services.trainer train --dataset "$(DATASET)"
 
 evaluate: $(VENV)/.local ## P1 and P2 for our models and their peers
 	@$(RUN) services.trainer evaluate

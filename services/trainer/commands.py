@@ -17,6 +17,7 @@ from rich.table import Table
 
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
+from services.trainer.import_command import import_command
 from services.trainer.learning.config import Position
 from services.trainer.progress import Steps
 from services.trainer.rollout.aliases import RETRIEVAL
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
-Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k or synthetic.")]
+Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k, synthetic or what was imported; empty: what is there.")]
 Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
 RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(envvar="CASCADE_TRAINER_DEVICE", help="For torch.")]
@@ -44,11 +45,14 @@ REFUSED, NOTHING_TO_LEARN = 3, 4
 
 
 @app.command()
-def fetch(data_dir: DataDir = Path(".data"), dataset: Dataset = "ml-1m") -> None:
+def fetch(data_dir: DataDir = Path(".data"), dataset: Dataset = "") -> None:
     """Fetch and verify a data set and fill the lake with it."""
     from services.trainer.data.imports import import_data
 
     show_snapshot(import_data(dataset, data_dir))
+
+
+app.command("import")(import_command)
 
 
 @app.command()
@@ -70,7 +74,7 @@ def synthesize(
 @app.command()
 def train(
     data_dir: DataDir = Path(".data"),
-    dataset: Dataset = "ml-1m",
+    dataset: Dataset = "",
     seed: Seed = 0,
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",

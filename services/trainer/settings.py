@@ -22,8 +22,9 @@ class TrainerSettings(ServiceSettings):
     """An MLflow server; empty for the SQLite registry in data_dir."""
     redis_url: str = Field("", validation_alias=AliasChoices("CASCADE_TRAINER_REDIS_URL", "CASCADE_REDIS_URL"))
     """The online store that bootstrap fills; empty starts the one of data_dir for as long as it takes."""
-    dataset: str = "ml-1m"
-    """What to learn from: ml-1m, ml-100k or synthetic."""
+    dataset: str = ""
+    """What to learn from: ml-1m, ml-100k, synthetic or the name of what was imported; empty: what the lake holds, or
+    ml-1m."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where torch models are fitted; auto takes the GPU where there is one."""
     processes: int = Field(1, ge=1, le=64)
