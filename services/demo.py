@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.gateway.keys import read_or_create_keys
@@ -26,6 +28,7 @@ from services.runtime.settings import read_settings
 from services.trainer.progress import TRAINED, Steps
 
 SAMPLE_USER = "42"
+"""Shown where there is one; of other data it is whoever did most."""
 SHOWN = 10
 
 
@@ -71,12 +74,12 @@ def _environment(settings: LocalSettings) -> dict[str, str]:
 
 def present(console: Console, data_dir: Path, urls: dict[str, str], log: Path) -> None:
     """The URLs, ten recommendations beside what the user saw last, and a line to paste."""
-    key = read_or_create_keys(data_dir).read
-    address = f"{urls['gateway']}/v1/users/{SAMPLE_USER}/recommendations?n={SHOWN}"
+    key, user = read_or_create_keys(data_dir).read, sample_user(data_dir / "lake")
+    address = f"{urls['gateway']}/v1/users/{quote(user, safe='')}/recommendations?n={SHOWN}"
     answer = httpx.get(address, headers={"X-API-Key": key}, timeout=10.0).raise_for_status().json()
     console.print(f"\n[b]Cascade is ready[/]  {urls['gateway']}   docs: {urls['gateway']}/docs")
     console.print(f"[dim]logs of every service: {log}\n", soft_wrap=True)
-    console.print(_slate(answer["items"], last_seen(data_dir / "lake", SAMPLE_USER)))
+    console.print(_slate(user, answer["items"], last_seen(data_dir / "lake", user)))
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in answer["timings_ms"].items())
     console.print(f"served by [b]{answer['served_by']}[/], milliseconds: {stages}\n")
     console.print("Ask yourself:")
@@ -89,21 +92,33 @@ def present(console: Console, data_dir: Path, urls: dict[str, str], log: Path) -
     console.print("\nCtrl-C stops everything.")
 
 
-def _slate(items: Sequence[dict[str, Any]], seen: Sequence[tuple[str, str]]) -> Table:
-    table = Table(title=f"What user {SAMPLE_USER} could see next", title_justify="left")
+def _slate(user: str, items: Sequence[dict[str, Any]], seen: Sequence[tuple[str, str]]) -> Table:
+    table = Table(title=escape(f"What user {user} could see next"), title_justify="left")
     for heading in ("", "recommended", "why", "saw last", "rated"):
         table.add_column(heading, justify="right" if heading in ("", "rated") else "left")
     for place in range(max(len(items), len(seen))):
         item = items[place] if place < len(items) else None
-        shown = (str(item["rank"]), item["title"], "; ".join(item["reasons"])) if item else ("", "", "")
-        table.add_row(*shown, *(seen[place] if place < len(seen) else ("", "")))
+        name = (item["title"] or item["item_id"]) if item else ""
+        shown = (str(item["rank"]), name, "; ".join(item["reasons"])) if item else ("", "", "")
+        table.add_row(*map(escape, (*shown, *(seen[place] if place < len(seen) else ("", "")))))
     return table
 
 
+def sample_user(lake: Path) -> str:
+    """SAMPLE_USER if the lake knows one of that name, else the user with most events."""
+    users = pl.scan_parquet(lake / "users.parquet").select("user_id", "external_id")
+    if users.filter(pl.col("external_id") == SAMPLE_USER).collect().height:
+        return SAMPLE_USER
+    counts = pl.scan_parquet(lake / "events" / "**" / "*.parquet").group_by("user_id").len()
+    found = users.join(counts, on="user_id").sort(["len", "user_id"], descending=[True, False]).head(1).collect()
+    return str(found["external_id"][0])
+
+
 def last_seen(lake: Path, user: str) -> list[tuple[str, str]]:
-    """Title and rating of a user's newest events, newest first."""
+    """Title (or id) and rating of a user's newest events, newest first."""
     users = pl.scan_parquet(lake / "users.parquet").filter(pl.col("external_id") == user).select("user_id")
-    titles = pl.scan_parquet(lake / "items.parquet").select("item_id", "title")
+    named = pl.when(pl.col("title") != "").then("title").otherwise("external_id")
+    titles = pl.scan_parquet(lake / "items.parquet").select("item_id", title=named)
     events = pl.scan_parquet(lake / "events" / "**" / "*.parquet").select("user_id", "item_id", "ts", "value")
     newest = events.join(users, on="user_id", how="semi").sort("ts", descending=True).head(SHOWN)
     rows = newest.join(titles, on="item_id", how="left", maintain_order="left").collect()

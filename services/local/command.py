@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from services.ingest.bootstrap import fill_online_store
 from services.local.layout import Waves, layout
 from services.local.manager import Manager
 from services.local.settings import LocalSettings
@@ -27,6 +28,8 @@ def main() -> None:
         settings = read_settings(LocalSettings)
         waves = layout(settings)
         require_trained(settings.data_dir)
+        # After a training by hand the store may be empty; what it holds already it is not asked for again.
+        fill_online_store(settings.data_dir, settings.redis_url)
         asyncio.run(run_stack(settings, waves))
     except CascadeError as error:
         print(f"cascade: {error.sentence}", file=sys.stderr)
