@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from rich.table import Table
 
+from models.feature_blocks import LIKED
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
@@ -19,7 +21,7 @@ from services.trainer.data.lake import read_events
 from services.trainer.funnel import Funnel, Ranks
 from services.trainer.moment import moments_before
 from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
-from services.trainer.p2 import P2Result, p2_table, run_p2
+from services.trainer.p2 import LEAST_EVENTS, P2Result, p2_table, run_p2
 from services.trainer.peers import PEERS, peer_ranks, peers_of
 from services.trainer.pipeline import RETRIEVAL, Plan
 from services.trainer.progress import Steps
@@ -27,6 +29,8 @@ from services.trainer.progress import Steps
 REPORT = "evaluation.json"
 LEAST_RATED = 1000
 """Events with a rating below which P2 tells nothing."""
+LEAST_TESTED = 20
+"""Users below which a draw of a bootstrap could hold none."""
 
 
 def evaluate(plan: Plan, steps: Steps) -> None:
@@ -47,15 +51,32 @@ def evaluate(plan: Plan, steps: Steps) -> None:
 
 
 def p2(plan: Plan, steps: Steps) -> dict[str, P2Result]:
-    """P2, or nothing where people said nothing: what they only turned to is neither liked nor disliked."""
-    count = read_events(plan.data_dir / "lake")["value"].count()
-    if count < LEAST_RATED:
-        steps.console.print(f"P2 is left out: it needs {LEAST_RATED:,} events with a rating, and there are {count:,}.")
+    """P2, or nothing where there are too few ratings, or all of one time: what is said then is printed."""
+    if why := _unfit_for_p2(read_events(plan.data_dir / "lake")):
+        steps.console.print(f"P2 is left out: {why}")
         return {}
     with steps.step("P2: both rankers on a global time split") as advance:
         found = run_p2(plan.data_dir, plan.seed, lambda _scorer, done, planned: advance(done, planned))
     steps.console.print(p2_table(found))
     return found
+
+
+def _unfit_for_p2(events: pl.DataFrame) -> str:
+    """Why the lake's events, oldest first, cannot be judged as P2 does; "" when they can."""
+    rated = events.filter(pl.col("value").is_not_null(), pl.col("source") != "live")
+    seconds, count = rated["ts"].dt.epoch("s"), rated.height
+    if count < LEAST_RATED:
+        return f"it needs {LEAST_RATED:,} events with a rating, and there are {count:,}."
+    if not seconds[0] < seconds[round(0.8 * count)] < seconds[round(0.9 * count)]:
+        return "it fits on the first 80 % and is tested on the last 10 %, and too many events are of one second."
+    liked = pl.col("value") >= LIKED
+    tested = rated[round(0.9 * count) :].group_by("user_id").agg(pl.len(), mixed=liked.any() & ~liked.all())
+    if min(tested["mixed"].sum(), (tested["len"] >= LEAST_EVENTS).sum()) < LEAST_TESTED:
+        return (
+            f"of the users of its last 10 % of ratings it needs {LEAST_TESTED} with {LEAST_EVENTS} of them, and as "
+            "many who liked some of theirs and others not."
+        )
+    return ""
 
 
 def known_at_training(registry: Registry, lake: Path) -> Interactions:

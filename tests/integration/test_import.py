@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -31,7 +30,6 @@ from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.tabular.importer import import_files
 from services.trainer.data.tabular.request import ImportRequest
-from services.trainer.evaluation import p2
 from services.trainer.pipeline import Plan, train
 from services.trainer.progress import Steps
 from services.trainer.retrieval_models import RetrievalFitConfig
@@ -149,12 +147,6 @@ def test_items_without_titles_are_found_by_their_ids(interactions: Interactions)
     vocabulary = vocabulary_of(item_table(interactions.items, interactions.events_frame()))
     found = vocabulary.titled(phrase("sku/0007é"))
     assert [title.id for title in found] == [to_int("SKU/0007é")]
-
-
-def test_without_ratings_nobody_is_asked_to_predict_them(shop: Path) -> None:
-    console = Console(record=True, file=io.StringIO())
-    assert p2(Plan(shop), Steps(console)) == {}
-    assert "needs 1,000 events with a rating, and there are 0" in console.export_text()
 
 
 def test_the_stack_starts_on_the_features_of_what_was_trained(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
