@@ -1,4 +1,4 @@
-"""How the sources share the list. What is learned with the towers travels in their manifest; here is where it starts."""
+"""How the sources share the list. What is learned with the towers travels in their manifest; it starts from here."""
 
 from __future__ import annotations
 
