@@ -87,9 +87,9 @@ class TowerInputs:
 def waits(earlier_ms: NDArray[np.int64], later_ms: NDArray[np.int64]) -> NDArray[np.int64]:
     """(T,) and (T,) moments -> (T,) indices of the time between them.
 
-    0: unknown, as one of the two is. 1: within a second. Above, it grows by one with every doubling.
+    0: unknown, as one of the two is. 1: less than half a second. Above, it grows by one with every doubling.
     """
-    seconds = np.maximum(later_ms - earlier_ms, 0) // 1000
+    seconds = (np.maximum(later_ms - earlier_ms, 0) + 500) // 1000
     index = np.where(seconds == 0, 1, 2 + np.log2(np.maximum(seconds, 1)).astype(np.int64))
     return np.where((earlier_ms > 0) & (later_ms > 0), np.minimum(index, WAITS - 1), 0)
 

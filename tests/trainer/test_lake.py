@@ -43,11 +43,11 @@ def _data(ratings: list[tuple[int, int, float, int]]) -> MovieLens:
     )
 
 
-def test_ties_keep_file_order_and_are_a_microsecond_apart(raw: Path, tmp_path: Path) -> None:
+def test_ties_keep_file_order_and_are_a_millisecond_apart(raw: Path, tmp_path: Path) -> None:
     import_movielens("ml-1m", raw, tmp_path / "lake", NOW)
     events = read_events(tmp_path / "lake").filter(pl.col("user_id") == 1)
     assert events["item_id"].to_list() == [2, 1]
-    assert events["ts"].to_list() == [NOW, NOW + timedelta(microseconds=1)]
+    assert events["ts"].to_list() == [NOW, NOW + timedelta(milliseconds=1)]
 
 
 def test_ratings_become_watch_events_in_the_layout_of_the_lake(raw: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_items_are_created_at_their_first_event(raw: Path, tmp_path: Path) -> No
     import_movielens("ml-1m", raw, tmp_path / "lake", NOW)
     items = pl.read_parquet(tmp_path / "lake" / "items.parquet")
     created = dict(items.select("external_id", "created_at").iter_rows())
-    assert created == {"1": NOW + timedelta(microseconds=1), "2": NOW - timedelta(seconds=10)}
+    assert created == {"1": NOW + timedelta(milliseconds=1), "2": NOW - timedelta(seconds=10)}
 
 
 def test_a_second_import_changes_nothing(raw: Path, tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def fill(lake: Path, dataset: str, data: MovieLens, now: datetime) -> Snapshot:
 
 
 def _events(ratings: pl.DataFrame, shift: int, source: str) -> pl.DataFrame:
-    """Events of a user keep the stable order of (time, file order): ties are spread over microseconds."""
+    """Events of a user keep the stable order of (time, file order): ties are spread over milliseconds, which online
+    histories tell apart."""
     rows = ratings.with_row_index("row").with_columns(tie=pl.int_range(pl.len()).over("user_id", "ts", order_by="row"))
     text = pl.lit(None, dtype=pl.String)
     return rows.select(
@@ -81,7 +82,7 @@ def _events(ratings: pl.DataFrame, shift: int, source: str) -> pl.DataFrame:
         type=pl.lit("watch"),
         user_id="user_id",
         item_id="item_id",
-        ts=pl.from_epoch((pl.col("ts") + shift) * 1_000_000 + pl.col("tie"), "us").dt.replace_time_zone("UTC"),
+        ts=pl.from_epoch((pl.col("ts") + shift) * 1_000_000 + pl.col("tie") * 1000, "us").dt.replace_time_zone("UTC"),
         value="value",
         session_id=text,
         recommendation_id=text,
