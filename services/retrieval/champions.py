@@ -10,6 +10,7 @@ from models.items import ItemTable
 from services.retrieval.housekeeping import Housekeeping
 from services.retrieval.leases import Leases
 from services.retrieval.loading import MODEL_NAMES, IndexHome
+from services.retrieval.mending import Mending
 from services.retrieval.served import Loader, Serving, Versions
 from services.retrieval.settings import RetrievalSettings
 from services.runtime.errors import CascadeError, InvalidArgument, NotFound, Unavailable
@@ -42,6 +43,7 @@ class Champions:
         self._housekeeping = Housekeeping(registry, home)
         self._leases = Leases()
         self._setbacks = Setbacks(RETRY_SECONDS)
+        self._mending = Mending(self._loader, self._setbacks)
         self.current = self._loader.load(dict.fromkeys(MODEL_NAMES, CHAMPION), feed.table)
         self.challenger: Serving | None = None
         self._previous: Serving | None = None
@@ -160,7 +162,7 @@ class Champions:
         """What serves these versions: in memory already, or loaded now; None when they cannot be loaded."""
         for serving in self._kept():
             if serving.versions == versions:
-                return await self._placed(serving)
+                return await self._mending.placed(serving, self._feed.table)
         key = tuple(sorted(versions.items()))
         if self._setbacks.resting(key):
             return None
@@ -176,11 +178,14 @@ class Champions:
         log.info("models loaded", **versions, vectors=serving.fitted.item_ids.size)
         return serving
 
-    def _swap(self, champion: Serving, challenger: Serving | None) -> bool:
-        """From now on these serve; True when other versions do. On the event loop, so a request sees all of it."""
+    def _swap(self, champion: Serving, challenger: Serving | None, previous: Serving | None = None) -> bool:
+        """From now on these serve; True when other versions do. On the event loop, so a request sees all of it.
+
+        `previous` takes the place of the champions before, unless the champions of now become those.
+        """
         served, kept, items = self._served(), self._kept(), self._feed.table
-        if champion.versions != self.current.versions:
-            self._previous = self.current
+        moved = champion.versions != self.current.versions
+        self._previous = self.current if moved else previous or self._previous
         self.current, self.challenger = champion.over(items), challenger and challenger.over(items)
         if self._previous is not None and self._previous.versions in self._served().values():
             self._previous = None
@@ -200,39 +205,25 @@ class Champions:
         self._told = set(now)
 
     async def _refill(self) -> bool:
-        """Opens indexes anew whose server lost their points; True when there were any."""
-        champion = await self._mended(self.current)
-        challenger = self.challenger and await self._mended(self.challenger)
-        if champion is None and challenger is None:
-            return False
-        self._swap(champion or self.current, challenger or self.challenger)
-        return True
+        """Opens indexes anew whose server lost their points; True when there were any.
 
-    async def _mended(self, serving: Serving) -> Serving | None:
-        """The same over an index that is whole again; None when it was, or cannot be mended now."""
-        key = ("index", serving.versions["two_tower"])
-        if self._setbacks.resting(key) or not await asyncio.to_thread(serving.index_lost):
-            return None
-        try:
-            mended = await asyncio.to_thread(self._loader.reindexed, serving, self._feed.table)
-        except CascadeError as error:
-            if self._setbacks.failed(key, error.sentence):
-                log.error("the vector index does not hold what it should", reason=error.sentence)
-            return None
-        self._setbacks.worked(key)
-        log.warning("the vector index was filled again", vectors=serving.fitted.item_ids.size)
-        return mended
+        The champions before these too: a rollback must find them whole.
+        """
+        kept = (self.current, self.challenger, self._previous)
+        champion, challenger, previous = await self._mending.refilled(kept, self._feed.table)
+        if not (champion or challenger or previous):
+            return False
+        self._swap(champion or self.current, challenger or self.challenger, previous)
+        return True
 
     async def _admit_newcomers(self) -> None:
         """Gives vectors to items that are new in the catalog; until then the fresh source alone proposes them."""
-        if self.current.placed is not self._feed.table.ids:
-            self.current = (await self._placed(self.current)).over(self._feed.table)
-        if self.challenger is not None and self.challenger.placed is not self._feed.table.ids:
-            self.challenger = (await self._placed(self.challenger)).over(self._feed.table)
-
-    async def _placed(self, serving: Serving) -> Serving:
-        items = self._feed.table
-        return serving if serving.placed is items.ids else await asyncio.to_thread(serving.extended, items)
+        champion = await self._mending.placed(self.current, self._feed.table)
+        if champion.placed is not self.current.placed:
+            self.current = champion.over(self._feed.table)
+        challenger = self.challenger and await self._mending.placed(self.challenger, self._feed.table)
+        if challenger and self.challenger and challenger.placed is not self.challenger.placed:
+            self.challenger = challenger.over(self._feed.table)
 
     async def _close_free(self) -> None:
         for index in self._leases.take_free():

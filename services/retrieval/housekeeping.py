@@ -31,7 +31,7 @@ class Housekeeping:
     def __init__(self, registry: Registry, home: IndexHome, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry, self._home, self._clock = registry, home, clock
         self._setbacks = Setbacks(RETRY_SECONDS, clock)
-        self._leading = ""
+        self._leading: QdrantIndex | None = None
         self._served: frozenset[str] = frozenset()
         self._sweep_at = math.inf
 
@@ -42,8 +42,9 @@ class Housekeeping:
         collections = frozenset(index.collection for index in served if isinstance(index, QdrantIndex))
         if collections != self._served:
             self._served, self._sweep_at = collections, self._clock() + GRACE_SECONDS
-        if champion.collection != self._leading and self._done("alias", lambda: champion.lead(self._home.alias)):
-            self._leading = champion.collection
+        # By identity: an index that was opened anew is that of a server which may have lost its aliases too.
+        if champion is not self._leading and self._done("alias", lambda: champion.lead(self._home.alias)):
+            self._leading = champion
         if self._clock() >= self._sweep_at and self._done("sweep", lambda: self._sweep(champion)):
             self._sweep_at = math.inf
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,8 @@ class Serving:
     """Model -> when it was trained, RFC 3339; empty when its manifest does not say."""
     fitted: Tower
     """The tower as it was fitted; the retriever's may know newcomers too."""
+    folder: Path
+    """The artifact of two_tower: its index can be filled again while the registry is away."""
     content: ContentTower
     """Places newcomers."""
     placed: NDArray[np.uint64]
@@ -100,7 +103,7 @@ class Loader:
             config = self.config or RetrievalConfig.of_manifest(found["two_tower"].manifest.config)
             plain = Retriever(models, index, items, config)
             numbers = {name: version.version for name, version in found.items()}
-            serving = Serving(plain, numbers, created_at, tower, content, items.ids).extended(items)
+            serving = Serving(plain, numbers, created_at, tower, folder, content, items.ids).extended(items)
             _warm(serving.retriever)
         except BaseException:
             if twin is None:
@@ -110,10 +113,13 @@ class Loader:
 
     def reindexed(self, serving: Serving, items: ItemTable) -> Serving:
         """The same models over an index that is opened, and filled, once more. Blocks; raises as `load` does."""
-        folder = self._resolved({"two_tower": serving.versions["two_tower"]})["two_tower"].folder
-        index = serve_index(self.home, folder, serving.fitted, items)
-        retriever = Retriever(serving.retriever.models, index, items, serving.retriever.config)
-        return replace(serving, retriever=retriever).extended(items)
+        index = serve_index(self.home, serving.folder, serving.fitted, items)
+        try:
+            retriever = Retriever(serving.retriever.models, index, items, serving.retriever.config)
+            return replace(serving, retriever=retriever).extended(items)
+        except BaseException:
+            index.close()
+            raise
 
     def _resolved(self, versions: Versions) -> dict[str, RegisteredVersion]:
         try:

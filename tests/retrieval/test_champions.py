@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient, models
 from structlog.testing import capture_logs
 
 from models.items import ItemTable
 from models.user import UserState
-from services.retrieval import loading
 from services.retrieval.champions import Champions
 from services.retrieval.index.edge import EdgeIndex
-from services.retrieval.index.qdrant import QdrantIndex
 from services.retrieval.loading import open_retriever
 from services.retrieval.served import Loader, Serving, Versions
 from services.retrieval.settings import RetrievalSettings
@@ -198,27 +195,6 @@ async def test_a_challenger_that_cannot_be_loaded_is_told_of_once_and_keeps_no_c
     assert champions.current.versions == fresh
     assert champions.challenger is None
     assert [entry["event"] for entry in told if entry["log_level"] == "error"] == ["models cannot be loaded"]
-
-
-@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
-async def test_a_server_that_lost_its_points_gets_them_again(
-    registry: Registry, feed: ItemFeed, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = QdrantClient(":memory:", force_disable_check_same_thread=True)
-
-    def opened(url: str, dimension: int) -> QdrantIndex:
-        return QdrantIndex(client, url.rsplit("/", 1)[1], dimension)
-
-    monkeypatch.setattr(loading, "open_index", opened)
-    settings = RetrievalSettings(CASCADE_DATA_DIR=data_dir, index_url="qdrant://qdrant:6334")
-    champions = Champions(registry, feed, settings)
-    assert not await champions.refresh()
-    points = champions.current.retriever.index.count()
-    (collection,) = client.get_collections().collections
-    client.delete(collection.name, models.FilterSelector(filter=models.Filter()))
-    assert champions.current.retriever.index.count() == 0
-    assert await champions.refresh()
-    assert champions.current.retriever.index.count() == points
 
 
 async def test_a_damaged_new_champion_changes_nothing(

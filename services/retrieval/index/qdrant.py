@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 from qdrant_client import grpc as wire
-from qdrant_client.http.exceptions import ApiException
 
+from services.retrieval.answering import answering
 from services.retrieval.index.protocol import CATEGORY_FIELD, Hits, breadth
-from services.runtime.errors import Unavailable
 
 _BATCH = 2_000
 """Points per upsert: about 1 MiB of 64-d vectors."""
@@ -130,12 +129,8 @@ class QdrantIndex:
         if self._channel is not None:
             self._channel.close()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except (ApiException, grpc.RpcError, OSError) as error:
-            raise Unavailable(f"The vector index {self.collection!r} does not answer: {error!r}") from error
+    def _answering(self) -> AbstractContextManager[None]:
+        return answering(f"The vector index {self.collection!r}")
 
 
 def _filter(categories: Sequence[str], exclude: NDArray[np.uint64] | None) -> models.Filter | None:

@@ -38,6 +38,9 @@ class EdgeTextStore:
         self._shard.update(edge.UpdateOperation.create_field_index(GENRES_FIELD, edge.KeywordIndexParams()))
         self._shard.update(edge.UpdateOperation.create_field_index(YEAR_FIELD, years))
 
+    def ensure(self) -> None:
+        """Nothing to make: the shard is this process's own."""
+
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Adds or replaces points."""
         points = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from models.items import ItemTable
@@ -22,9 +22,12 @@ from services.runtime.encoder import load_encoder
 from services.runtime.errors import CascadeError, Unavailable
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
+from services.runtime.setbacks import Setbacks
 
 BETWEEN_SECONDS = 1.0
 """Changes that come meanwhile are taken together."""
+LOOK_SECONDS = 5.0
+"""Between two looks at whether the store still holds what it was given: a server may start anew, and empty."""
 RETRY_SECONDS = 10.0
 FOLDER = "text-index"
 
@@ -42,6 +45,7 @@ class FollowedText:
         self._opening = threading.Lock()
         self._wanted: ItemTable | None = None
         self._changed = asyncio.Event()
+        self._setbacks = Setbacks(RETRY_SECONDS)
 
     @classmethod
     @asynccontextmanager
@@ -71,15 +75,27 @@ class FollowedText:
 
     async def _follow_forever(self) -> None:
         while True:
-            await self._changed.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
+            changed = self._changed.is_set()
             self._changed.clear()
             try:
-                await asyncio.to_thread(self._follow, self._wanted)
+                await asyncio.to_thread(self._mend)
+                if changed:
+                    await asyncio.to_thread(self._follow, self._wanted)
             except CascadeError as error:
-                log.warning("the text index does not follow", reason=error.sentence)
-                self._changed.set()
+                if self._setbacks.failed("text", error.sentence):
+                    log.warning("the text index does not follow", reason=error.sentence)
+                if changed:
+                    self._changed.set()
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._setbacks.worked("text")
             await asyncio.sleep(BETWEEN_SECONDS)
+
+    def _mend(self) -> None:
+        if self._index is not None and (written := self._index.mend()):
+            log.warning("filled again", documents=written)
 
     def _follow(self, table: ItemTable | None) -> None:
         if table is None or not len(table):

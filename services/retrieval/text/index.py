@@ -79,6 +79,16 @@ class TextIndex:
                 self._vectors.keep([document.sentence for document in self._documents.values()])
             return len(gone) + len(changed)
 
+    def mend(self) -> int:
+        """Writes everything again into a store that has lost points; how many documents that were."""
+        with self._writing:
+            self._store.ensure()
+            if self._store.count() >= len(self._documents) - len(self._unwritten):
+                return 0
+            self._unwritten = set(self._documents)
+            self._flush()
+            return len(self._documents)
+
     def put(self, documents: Sequence[Document]) -> None:
         """Adds or replaces documents."""
         with self._writing:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import ApiException
 
+from services.retrieval.answering import answering
 from services.retrieval.text.bm25 import Sparse
 from services.retrieval.text.store import GENRES_FIELD, SENTENCE, TERMS, YEAR_FIELD, Entry, Nearest, Where
-from services.runtime.errors import Unavailable
 
 _BATCH = 500
 """Points per upsert: about 2 MiB of JSON."""
@@ -25,14 +23,19 @@ class QdrantTextStore:
     def __init__(self, client: QdrantClient, collection: str, dimensions: int) -> None:
         self._client = client
         self._collection = collection
-        with self._answering():
-            if not client.collection_exists(collection):
-                self._create(dimensions)
+        self._dimensions = dimensions
+        self.ensure()
 
-    def _create(self, dimensions: int) -> None:
+    def ensure(self) -> None:
+        """Creates the collection when it is not there."""
+        with self._answering():
+            if not self._client.collection_exists(self._collection):
+                self._create()
+
+    def _create(self) -> None:
         self._client.create_collection(
             self._collection,
-            vectors_config={SENTENCE: models.VectorParams(size=dimensions, distance=models.Distance.DOT)},
+            vectors_config={SENTENCE: models.VectorParams(size=self._dimensions, distance=models.Distance.DOT)},
             sparse_vectors_config={TERMS: models.SparseVectorParams()},
         )
         self._client.create_payload_index(self._collection, GENRES_FIELD, models.PayloadSchemaType.KEYWORD)
@@ -93,12 +96,8 @@ class QdrantTextStore:
         """Closes the connections; the collection stays."""
         self._client.close()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except (ApiException, grpc.RpcError, OSError) as error:
-            raise Unavailable(f"The text index {self._collection!r} does not answer: {error!r}") from error
+    def _answering(self) -> AbstractContextManager[None]:
+        return answering(f"The text index {self._collection!r}")
 
 
 def _sparse(terms: Sparse) -> models.SparseVector:

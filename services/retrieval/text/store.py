@@ -61,6 +61,9 @@ class Nearest(NamedTuple):
 class TextStore(Protocol):
     """Writes are visible to the next search. Every method raises Unavailable when the engine does not answer."""
 
+    def ensure(self) -> None:
+        """Makes room for the points where an engine that started anew has lost it; empty then."""
+
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Adds or replaces points."""
 
