@@ -41,8 +41,10 @@ class Journey:
 
     @classmethod
     def start(cls, ask: Ask, arm: Arm | None = None) -> Journey:
-        """The clock starts now. Without an arm it is the champion's, and nothing is compared."""
-        return cls(ask, Budget.of(ask.deadline_ms), arm=arm or Arm())
+        """The budget starts now. Without an arm it is the champion's, and nothing is compared."""
+        earlier = dict(ask.spent)
+        started = time.perf_counter() - sum(earlier.values()) / 1000
+        return cls(ask, Budget.of(ask.deadline_ms), started=started, timings=earlier, arm=arm or Arm())
 
     @property
     def recommendation_id(self) -> str:
@@ -72,5 +74,5 @@ class Journey:
         return "cache" if all(entry.fallback == LAST_KNOWN for entry in self.degraded) else "fallback"
 
     def total_ms(self) -> float:
-        """Milliseconds since the start."""
+        """Milliseconds since the start, with what was spent before the question could be asked."""
         return (time.perf_counter() - self.started) * 1000

@@ -33,6 +33,8 @@ class Ask:
     """True for a caller that brings its own list and wants seen items ranked as well."""
     at_ms: int = 0
     """The moment to answer for, milliseconds since 1970; 0 for now."""
+    spent: tuple[tuple[str, float], ...] = ()
+    """Steps before this question could be asked, and their milliseconds: told with the stages, outside the budget."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ FOUND = 100
 FOUND_BY_WORDS = 20
 """Items that fit the words, at least: further down they fit them less and less."""
 DEFAULT_SHOWN = 10
+READING, FINDING = "reading", "finding"
+"""As the timings of an answer and of its trace call what comes before the list is put in order."""
 
 Look = Callable[[Query, int], Awaitable[Searched]]
 """(query, n) -> what retrieval found"""
@@ -85,9 +87,10 @@ class Finder:
         read_ms = (time.perf_counter() - started) * 1000
         shown = n or min(completed.query.n or DEFAULT_SHOWN, FOUND)
         wider, found = await self._found(completed.query, shown)
+        finding_ms = (time.perf_counter() - started) * 1000 - read_ms
         listed = tuple(name[0] for name in self._catalog.names_of(found.ids) if name)
         answer = await self._rank(
-            replace(ask, n=shown, listed=listed, seen_too=True),
+            replace(ask, n=shown, listed=listed, seen_too=True, spent=((READING, read_ms), (FINDING, finding_ms))),
             lambda ids: in_order(ids, wider.query, found.ids, self._catalog),
         )
         return answer | {"query": told(wider, completed, found, read_ms)}

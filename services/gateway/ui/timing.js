@@ -4,11 +4,14 @@ import { h } from "./dom.js";
 import { ms, words } from "./format.js";
 
 const TOTAL = "total";
+// Of a search: its budget begins when there is a list to put in order.
+const BEFORE = ["reading", "finding"];
 
 /** @param {import("./types.js").Trace} trace */
 export function timing(trace) {
   const { [TOTAL]: total = 0, ...stages } = trace.timings_ms;
-  const budget = trace.request.deadline_ms;
+  const before = BEFORE.reduce((sum, stage) => sum + (stages[stage] ?? 0), 0);
+  const budget = Math.round(trace.request.deadline_ms + before);
   const spent = Object.values(stages).reduce((sum, value) => sum + value, 0);
   const rows = [...Object.entries(stages), ["gateway", Math.max(0, total - spent)]];
   const longest = Math.max(0.001, ...rows.map(([, value]) => Number(value)));

@@ -47,6 +47,18 @@ async def test_the_answer_is_in_the_rankers_order_seen_items_too(opened: Opened,
     assert answer["recommendation_id"]
 
 
+async def test_timings_of_answer_and_trace_tell_what_reading_and_finding_took(client: httpx.AsyncClient) -> None:
+    answer = await searched(client, "comedies", user_id="7")
+    trace = (await client.get(f"/v1/requests/{answer['recommendation_id']}/trace")).json()
+    timings, query = trace["timings_ms"], answer["query"]
+    assert isinstance(query, dict)
+    assert answer["timings_ms"] == timings
+    assert list(timings) == ["reading", "finding", "features", "retrieval", "ranking", "total"]
+    assert timings["reading"] == query["milliseconds"]
+    assert timings["finding"] > 0
+    assert timings["total"] >= sum(timings.values()) - timings["total"] - 0.05, "Each is rounded."
+
+
 class Films:
     """Three of them."""
 
