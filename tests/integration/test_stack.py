@@ -7,8 +7,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,57 +15,10 @@ import httpx
 import polars as pl
 import pytest
 
-from services.gateway.keys import read_or_create_keys
 from services.local.stack import LocalStack
 from services.retrieval.config import SOURCES
-from services.runtime.errors import Unavailable
 
 DEADLINE_S = 30.0
-ANY_PORT = {
-    f"CASCADE_{name}_PORT": "0"
-    for name in (
-        "REDIS",
-        "KAFKA",
-        "FEATURES",
-        "RETRIEVAL",
-        "RANKER",
-        "RERANKER",
-        "INGEST",
-        "TRAINER",
-        "LLM",
-        "LLM_REST",
-        "GATEWAY",
-    )
-}
-
-
-@contextmanager
-def started(world: Path, log_file: Path, **environment: str) -> Iterator[LocalStack]:
-    """A stack on free ports; when it cannot start, what it said is shown beside the failure."""
-    with log_file.open("wb") as log:
-        stack = LocalStack(world, {**ANY_PORT, **environment}, log)
-        stack.start()
-        try:
-            stack.wait_ready()
-            yield stack
-        except Unavailable:
-            print(log_file.read_text())
-            raise
-        finally:
-            stack.stop()
-
-
-@pytest.fixture(scope="module")
-def stack(world: Path) -> Iterator[LocalStack]:
-    with started(world, world / "stack.log") as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def client(stack: LocalStack, world: Path) -> Iterator[httpx.Client]:
-    keys = read_or_create_keys(world)
-    with httpx.Client(base_url=stack.urls["gateway"], headers={"X-API-Key": keys.write}, timeout=10.0) as client:
-        yield client
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -74,6 +26,8 @@ def until(holds: Callable[[], bool]) -> None:
     ends_at = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < ends_at, "The condition did not come in time."
+        # Asking without a pause takes the time that a service needs to come back.
+        time.sleep(0.05)
 
 
 def recommended(client: httpx.Client, user: str, n: int = 10) -> dict[str, Any]:

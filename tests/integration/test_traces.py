@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
-import pytest
 
-from services.gateway.keys import read_or_create_keys
-from tests.e2e.spans import Spans, receiving
-from tests.integration.test_stack import DEADLINE_S, started
+from tests.e2e.spans import Spans
+from tests.integration.test_stack import DEADLINE_S
 
 EDGES = {
     ("gateway", "features"),
@@ -27,24 +24,6 @@ EDGES = {
 }
 TRACED = "0af7651916cd43dd8448eb211c80319c"
 UNTRACED = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-
-@pytest.fixture(scope="module")
-def spans() -> Iterator[tuple[Spans, str]]:
-    with receiving() as received:
-        yield received
-
-
-@pytest.fixture(scope="module")
-def client(world: Path, spans: tuple[Spans, str]) -> Iterator[httpx.Client]:
-    """A stack that traces nothing but what a header asks for."""
-    told = {"CASCADE_OTLP_URL": spans[1], "CASCADE_TRACE_SHARE": "0", "CASCADE_LLM": "false"}
-    headers = {"X-API-Key": read_or_create_keys(world).write}
-    with (
-        started(world, world / "traced.log", **told) as stack,
-        httpx.Client(base_url=stack.urls["gateway"], headers=headers, timeout=10.0) as client,
-    ):
-        yield client
 
 
 def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:

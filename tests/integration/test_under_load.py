@@ -5,28 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from services.local.stack import LocalStack
 from tests.integration.world import USERS
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("REDIS", "KAFKA", "FEATURES", "RETRIEVAL", "RANKER", "RERANKER", "INGEST", "GATEWAY")
-
-
-@pytest.fixture(scope="module")
-def url(world: Path) -> Iterator[str]:
-    with (world / "load.log").open("wb") as log:
-        stack = LocalStack(world, {f"CASCADE_{name}_PORT": "0" for name in PORTS}, log)
-        stack.start()
-        try:
-            stack.wait_ready()
-            yield stack.urls["gateway"]
-        finally:
-            stack.stop()
 
 
 def locust(url: str, world: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -42,8 +26,8 @@ def locust(url: str, world: Path, *options: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-def test_visits_find_nothing_to_complain_about(url: str, world: Path) -> None:
-    done = locust(url, world)
+def test_visits_find_nothing_to_complain_about(stack: LocalStack, world: Path) -> None:
+    done = locust(stack.urls["gateway"], world)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("/v1/recommendations", "/v1/events", "/v1/items/{id}/similar", "/v1/requests/{id}/trace"):
         assert f" {name} " in done.stderr
@@ -51,8 +35,8 @@ def test_visits_find_nothing_to_complain_about(url: str, world: Path) -> None:
     assert "whole, as the client sees it" in done.stdout
 
 
-def test_a_breached_threshold_is_exit_code_1(url: str, world: Path) -> None:
-    done = locust(url, world, "--max-p50-ms", "0.01", "--max-failures", "1")
+def test_a_breached_threshold_is_exit_code_1(stack: LocalStack, world: Path) -> None:
+    done = locust(stack.urls["gateway"], world, "--max-p50-ms", "0.01", "--max-failures", "1")
     assert done.returncode == 1, done.stdout + done.stderr
     breached = [line for line in done.stdout.splitlines() if "breached" in line]
     assert len(breached) == 1
