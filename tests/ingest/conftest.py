@@ -41,9 +41,11 @@ def broker() -> Iterator[str]:
 
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str, broker: str) -> IngestSettings:
+    # The shortest session that outlasts the broker's wait for a group's first members, of three seconds.
     return IngestSettings(
-        data_dir=tmp_path, redis_url=redis_url, kafka_url=broker, port=0, lake_seconds=0.1, drain_seconds=10.0
-    )
+        data_dir=tmp_path, redis_url=redis_url, kafka_url=broker, port=0, lake_seconds=0.1, drain_seconds=10.0,
+        session_seconds=3.5,
+    )  # fmt: skip
 
 
 @pytest.fixture

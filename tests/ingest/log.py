@@ -81,7 +81,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"Waited {WAIT_SECONDS:g} s in vain: {what}"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def read_log(url: str, count: int, *topics: str) -> list[Any]:
