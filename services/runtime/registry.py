@@ -11,7 +11,6 @@ The trainer writes, everybody else reads. Calls block; from async code use async
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import shutil
 import time
@@ -24,15 +23,12 @@ from typing import TYPE_CHECKING
 
 from models.artifact import DamagedArtifact, Manifest, read_manifest, verify, writing
 from services.runtime.errors import NotFound, SettingsError, Unavailable
+from services.runtime.mlflow_client import DATABASE, answering, away, over_file, over_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-    from mlflow.exceptions import MlflowException
 
-DATABASE = "mlflow.db"
-SERVER_SECONDS = 5
-"""How long an MLflow server may take to answer."""
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
@@ -73,7 +69,7 @@ class Registry:
         data_dir = Path(data_dir).absolute()
         if not url and not create and not (data_dir / DATABASE).is_file():
             raise SettingsError(f"There is no model registry in {data_dir}. Train first: make train")
-        client = _server(url) if url else _file(data_dir)
+        client = over_server(url) if url else over_file(data_dir)
         return cls(client, data_dir / "artifacts")
 
     def publish(self, name: str, folder: Path, alias: str | None = None, tags: Mapping[str, str] | None = None) -> str:
@@ -83,11 +79,14 @@ class Registry:
         with writing(home) as draft:
             shutil.copytree(folder, draft, dirs_exist_ok=True)
         manifest = read_manifest(home)
-        self._ensure_model(name)
         relative = str(home.relative_to(self._artifacts))
         described = {**(tags or {}), "folder": relative, "kind": manifest.kind}
         # Not a path: an MLflow server refuses paths, and the folder lies elsewhere for every process that mounts it.
-        registered = self._client.create_model_version(name, source=f"cascade-artifacts:///{relative}", tags=described)
+        with answering():
+            self._ensure_model(name)
+            registered = self._client.create_model_version(
+                name, source=f"cascade-artifacts:///{relative}", tags=described
+            )
         version = str(registered.version)
         if alias is not None:
             self.set_alias(name, alias, version)
@@ -95,19 +94,19 @@ class Registry:
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Lets `alias` mean `version` from now on."""
-        with _answering():
+        with answering():
             self._client.set_registered_model_alias(name, alias, version)
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Lets `alias` mean nothing; no error when it meant nothing before."""
         if alias in self.aliases(name):
-            with _answering():
+            with answering():
                 self._client.delete_registered_model_alias(name, alias)
 
     def aliases(self, name: str) -> dict[str, str]:
         """Every alias of a model and the version it means; empty for a model that is not there."""
         try:
-            with _answering():
+            with answering():
                 found = self._client.get_registered_model(name).aliases
         except NotFound:
             return {}
@@ -131,19 +130,19 @@ class Registry:
 
     def tag(self, name: str, version: str, key: str, value: str) -> None:
         """Says something about a version, for example what the gate found."""
-        with _answering():
+        with answering():
             self._client.set_model_version_tag(name, version, key, value)
 
     def note(self, name: str, key: str, value: str) -> None:
         """Keeps a value beside a model, of up to 5000 characters."""
-        with _answering():
+        with answering():
             self._ensure_model(name)
             self._client.set_registered_model_tag(name, key, value)
 
     def noted(self, name: str, key: str) -> str | None:
         """What `note` kept; None when nothing was."""
         try:
-            with _answering():
+            with answering():
                 value = self._client.get_registered_model(name).tags.get(key)
         except NotFound:
             return None
@@ -160,7 +159,7 @@ class Registry:
                 found = self._client.get_model_version_by_alias(name, alias_or_version)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise _away(error) from error
+                raise away(error) from error
             raise NotFound(
                 f"The registry has no {alias_or_version!r} of {name!r}. Train one with: make train",
                 field="model",
@@ -201,7 +200,7 @@ class Registry:
         ]
         for version in gone:
             # The version first: nobody may resolve one whose files go.
-            with _answering():
+            with answering():
                 self._client.delete_model_version(name, version.version)
             shutil.rmtree(self._folder_of(version), ignore_errors=True)
         kept = {self._folder_of(version) for version in found}
@@ -213,7 +212,7 @@ class Registry:
     def _raw_versions(self, name: str) -> list[ModelVersion]:
         found: list[ModelVersion] = []
         token: str | None = None
-        with _answering():
+        with answering():
             while True:
                 page = self._client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token)
                 found.extend(page)
@@ -225,7 +224,8 @@ class Registry:
         return self._artifacts / str(found.tags["folder"])
 
     def _registered(self, found: ModelVersion, manifest: Manifest) -> RegisteredVersion:
-        aliases = self._client.get_registered_model(found.name).aliases
+        with answering():
+            aliases = self._client.get_registered_model(found.name).aliases
         mine = tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(found.version)))
         return RegisteredVersion(
             found.name, str(found.version), mine, self._folder_of(found), manifest, dict(found.tags)
@@ -240,64 +240,9 @@ class Registry:
             self._client.create_registered_model(name)
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Failures of MLflow as errors of the tree."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            raise NotFound(f"The registry says: {error.message}", field="model") from error
-        raise _away(error) from error
-
-
-def _away(error: MlflowException) -> Unavailable:
-    """The cause that requests appends names an object by its address: the same sentence must be the same text."""
-    return Unavailable(f"The model registry cannot be asked: {str(error.message).partition(' (Caused by ')[0]}")
-
-
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
-
-
-def _server(url: str) -> MlflowClient:
-    # Imported here: it costs a second and 100 MB, which services without models need not pay.
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SERVER_SECONDS))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    client = MlflowClient(tracking_uri=url, registry_uri=url)
-    try:
-        client.search_registered_models(max_results=1)
-    except MlflowException as error:
-        raise Unavailable(f"The model registry at {url} does not answer: {error.message}") from error
-    return client
-
-
-def _file(data_dir: Path) -> MlflowClient:
-    # These two come with the whole of MLflow; who asks a server needs only its client.
-    from alembic.util import CommandError
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    address = f"sqlite:///{data_dir / DATABASE}"
-    try:
-        return MlflowClient(tracking_uri=address, registry_uri=address)
-    except MlflowException as error:
-        raise Unavailable(f"The model registry at {address} cannot be opened: {error.message}") from error
-    except (SQLAlchemyError, CommandError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise SettingsError(
-            f"The model registry {address} is damaged ({reason}). Restore it, or remove it and train again."
-        ) from error

@@ -196,3 +196,12 @@ def test_a_server_that_went_away_is_told_in_the_same_words_each_time(
 def test_a_server_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="registry at http://127.0.0.1:9 does not answer"):
         Registry.open(tmp_path, "http://127.0.0.1:9")
+
+
+def test_a_server_that_goes_away_before_a_version_is_registered_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    gone = Registry(MlflowClient("http://127.0.0.1:9", "http://127.0.0.1:9"), tmp_path / "store")
+    with pytest.raises(Unavailable, match="cannot be asked"):
+        gone.publish("ranker", artifact(tmp_path / "a"))
