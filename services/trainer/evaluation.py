@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import read_events
 from services.trainer.funnel import Funnel, Ranks
-from services.trainer.moment import moments_before
+from services.trainer.moment import Moment, moments_before
 from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
 from services.trainer.p2 import LEAST_EVENTS, P2Result, p2_table, run_p2
 from services.trainer.peers import PEERS, peer_ranks, peers_of
@@ -102,9 +102,13 @@ def p1(steps: Steps, registry: Registry, interactions: Interactions) -> dict[str
 
 
 def served_ranks(
-    registry: Registry, interactions: Interactions, scratch: Path, advance: Callable[[int, int], None]
+    registry: Registry,
+    interactions: Interactions,
+    scratch: Path,
+    advance: Callable[[int, int], None],
+    moments: Sequence[Moment] | None = None,
 ) -> Ranks:
-    """Ranks by the registry's champions and its challenger, if there is one."""
+    """Ranks by the registry's champions and its challenger, if there is one; at all last events, or some moments."""
     for name in RETRIEVAL:
         (scratch / name).symlink_to(registry.resolve(name).folder)
     rankers: dict[str, Path] = {}
@@ -114,7 +118,7 @@ def served_ranks(
             rankers.setdefault(found.manifest.kind, found.folder)
     known = interactions.leave_last(1)
     table = item_table(known.items, known.events_frame())
-    return Funnel(scratch, table, rankers).ranks(moments_before(interactions, [1]), advance)
+    return Funnel(scratch, table, rankers).ranks(moments or moments_before(interactions, [1]), advance)
 
 
 def _differences(found: Mapping[str, NDArray[np.float64]]) -> Table:
