@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ class Compute:
 
     @classmethod
     def detect(cls, device: DeviceName = "auto", *, bf16: bool | None = None) -> Compute:
-        """This process alone. `bf16` None means where the device has it. Raises SettingsError when there is no GPU but
+        """This process alone. `bf16` None means where the GPU has it. Raises SettingsError when there is no GPU but
         one is asked for."""
         return cls._on(_device(device, 0), 0, 1, bf16)
 
@@ -83,7 +83,12 @@ class Compute:
 
     @classmethod
     def _on(cls, device: torch.device, rank: int, world: int, bf16: bool | None) -> Compute:
-        return cls(device, rank, world, _has_bf16(device) if bf16 is None else bf16)
+        able = device.type == "cuda" and _has_bf16(device)
+        return cls(device, rank, world, able if bf16 is None else bf16)
+
+    def in_bf16(self) -> Compute:
+        """The same process, computing in bfloat16 where its device, a CPU too, multiplies that itself."""
+        return replace(self, bf16=_has_bf16(self.device))
 
     @property
     def main(self) -> bool:

@@ -60,8 +60,8 @@ def test_events_in_any_order_give_the_same_state(events: list[Event], shuffler: 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_history_that_overflows_is_the_same_in_any_order(seed: int) -> None:
     draw = random.Random(seed)
-    times = [draw.randrange(3000) * 500 for _ in range(600)]  # half milliseconds: many share one
-    events = [Event("watch", 1, draw.randrange(200), at, draw.choice([None, 1.0, 4.5])) for at in times]
+    times = [draw.randrange(4000) * 500 for _ in range(900)]  # half milliseconds: many share one
+    events = [Event("watch", 1, draw.randrange(600), at, draw.choice([None, 1.0, 4.5])) for at in times]
     in_order = _user(*sorted(events, key=lambda event: event.ts_us)).history
     draw.shuffle(events)
     assert len(in_order.items) == HISTORY_LENGTH

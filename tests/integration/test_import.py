@@ -22,7 +22,7 @@ from services.ingest.rebuild import FILLED
 from services.local import command
 from services.local.layout import Waves
 from services.local.settings import LocalSettings
-from services.retrieval.loading import open_retriever
+from services.retrieval.loading import MODEL_NAMES, open_retriever
 from services.runtime.ids import to_int
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.stores import redis_server
@@ -68,7 +68,7 @@ def _recommended(shop: Path, scratch: Path, user: UserState, alias: str = CHAMPI
     registry = Registry.open(shop)
     folders = scratch / "models"
     folders.mkdir()
-    for name in ("two_tower", "co_visitation", "popularity"):
+    for name in MODEL_NAMES:
         (folders / name).symlink_to(registry.resolve(name).folder)
     interactions = Interactions.load(shop / "lake")
     table = item_table(interactions.items, interactions.events_frame())

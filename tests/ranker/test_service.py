@@ -83,7 +83,7 @@ async def test_scores_are_those_of_the_artifact_on_the_rows_it_returns(published
     ranker = load_ranker(published.drafts / "trees")
     assert tuple(answer.features.columns) == ranker.spec.columns
     rows = rows_of(answer)
-    np.testing.assert_array_equal(rows[:, :6], retrieval_scores(4))
+    np.testing.assert_array_equal(rows[:, : len(RETRIEVAL_COLUMNS)], retrieval_scores(4))
     np.testing.assert_array_equal(scores_of(answer), ranker.score(rows))
     assert list(answer.unknown) == [999_999]
     assert (answer.model_version, answer.model_kind) == ("1", "lambdamart")

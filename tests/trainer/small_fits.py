@@ -25,7 +25,7 @@ from tests.trainer.small_interactions import ring
 
 CPU = Compute(torch.device("cpu"))
 SHAPE = TwoTowerConfig(width=16)
-TOWERS = TowerFitConfig(epochs=4, batch_windows=16, negatives=32, warm_up=5, threads=1)
+TOWERS = TowerFitConfig(epochs=4, batch_windows=16, negatives=32, warm_up=5, bf16=False, threads=1)
 NETWORK = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=3, batch_rows=240, learning_rate=1e-3, threads=1)
 
 

@@ -85,8 +85,8 @@ def test_the_state_before_an_event_does_not_know_it() -> None:
 def test_a_history_holds_the_newest_events_and_seen_holds_them_all() -> None:
     interactions = _watches(*[(1, item) for item in range(100, 100 + HISTORY_LENGTH + 30)])
     state = interactions.state_before(0)
-    assert state.history.tolist() == list(range(129, 179))
-    assert state.seen.tolist() == list(range(100, 179))
+    assert state.history.tolist() == list(range(129, 129 + HISTORY_LENGTH))
+    assert state.seen.tolist() == list(range(100, 129 + HISTORY_LENGTH))
 
 
 def test_profiles_leave_out_what_is_unknown() -> None:

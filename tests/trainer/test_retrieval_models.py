@@ -79,7 +79,7 @@ def test_a_refit_starts_from_the_earlier_weights_of_what_still_exists(fitted: Pa
     assert shared.size == ITEMS - 10
     state = UserState(5, {"gender": "F"}, shared[:7])
     # The content of the shared items moved with the ring, so vectors are near, not equal.
-    assert float(earlier.encode(state) @ later.encode(state)) > 0.9
+    assert float(earlier.encode(state) @ later.encode(state)) > 0.8
     parent = read_manifest(fitted / "two_tower").files["weights.safetensors"]
     assert read_manifest(tmp_path / "two_tower").lineage["parents"] == f"two_tower {parent}"
 
