@@ -4,17 +4,12 @@ pairs of vectors and the bottom's output feed a top MLP."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from models.layers import DotInteraction, FusedEmbedding, NumericInput, mlp
+from models.layers import DotInteraction, FusedEmbedding, NumericInput, mlp, shared_vocabulary
 from models.rows import RowLayout
 
 
@@ -57,7 +52,7 @@ class Dlrm(nn.Module):
         self.numeric = NumericInput(layout.normalizer)
         self.bottom = mlp([2 * self.numeric_count, *config.bottom, config.width])
         self.embedding = FusedEmbedding(
-            list(layout.cardinalities.values()), [_vocabulary(name) for name in names], config.width
+            list(layout.cardinalities.values()), [shared_vocabulary(name) for name in names], config.width
         )
         self.interaction = DotInteraction(vectors)
         self.top = mlp([config.width + vectors * (vectors - 1) // 2, *config.top, 1])
@@ -68,42 +63,6 @@ class Dlrm(nn.Module):
         crossed = self.interaction(torch.cat([dense.unsqueeze(1), sparse], dim=1))
         scores: Tensor = self.top(torch.cat([dense, crossed], dim=1))
         return scores
-
-
-def _vocabulary(column: str) -> str:
-    """Columns that differ only by their place in a list share embeddings: last_item_1, last_item_2, ..."""
-    stem, _, place = column.rpartition("_")
-    return stem if place.isdigit() else column
-
-
-def export_onnx(model: Dlrm, columns: int, path: Path) -> None:
-    """Writes the network as ONNX: input `features` (N, columns), output `scores` (N, 1)."""
-    with _quiet_exporter():
-        torch.onnx.export(
-            model.eval(),
-            (torch.zeros(4, columns),),
-            path,
-            input_names=["features"],
-            output_names=["scores"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """The exporter warns of its own internals and of torchvision, which nobody here can act on."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def listwise_loss(scores: Tensor, labels: Tensor, weights: Tensor, query: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.normalizer import Normalizer
+from models.rows import RowLayout
 
 _CLIP = 5.0
 """Standard deviations beyond which a feature says no more."""
@@ -73,6 +74,33 @@ class FusedEmbedding(nn.Module):
         safe = torch.where(inside, indices, torch.zeros_like(indices)).to(torch.int64)
         vectors: Tensor = self.table(safe + self.offsets)
         return vectors
+
+
+def shared_vocabulary(column: str) -> str:
+    """Columns that differ only by their place in a list share embeddings: last_item_1, last_item_2, ..."""
+    stem, _, place = column.rpartition("_")
+    return stem if place.isdigit() else column
+
+
+class RowInput(nn.Module):
+    """(N, F) rows of one layout -> (N, width) for layers that take one flat vector: numbers, flags, embeddings."""
+
+    def __init__(self, layout: RowLayout, embedding: int) -> None:
+        super().__init__()
+        if layout.normalizer is None:
+            raise ValueError("The network needs the statistics of its numeric columns; fit a Normalizer first.")
+        names = list(layout.cardinalities)
+        self.numeric_count = len(layout.numeric_columns)
+        self.width = 2 * self.numeric_count + len(names) * embedding
+        self.numeric = NumericInput(layout.normalizer)
+        self.embedding = FusedEmbedding(
+            list(layout.cardinalities.values()), [shared_vocabulary(name) for name in names], embedding
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        dense = self.numeric(features[:, : self.numeric_count])
+        sparse = self.embedding(features[:, self.numeric_count :])
+        return torch.cat([dense, sparse.flatten(1)], dim=1)
 
 
 class DotInteraction(nn.Module):

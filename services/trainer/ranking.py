@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from models.artifact import Manifest, seal, writing
-from models.dlrm import Dlrm, DlrmConfig, export_onnx
+from models.dlrm import Dlrm, DlrmConfig
 from models.lambdamart import LambdaMartConfig, fit_trees, to_onnx
+from models.onnx_export import export_onnx
 from models.ranking import MODEL_FILE, OnnxRanker, open_session
 from models.rows import LabelledRows
 from models.spec import FeatureSpec

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.dlrm import Dlrm, DlrmConfig, binary_loss, export_onnx, listwise_loss
+from models.dlrm import Dlrm, DlrmConfig, binary_loss, listwise_loss
 from models.layers import DotInteraction, FusedEmbedding, NumericInput
 from models.normalizer import Normalizer
+from models.onnx_export import export_onnx
 from models.ranking import OnnxRanker, open_session
 from models.spec import FeatureSpec
 from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, spec, user

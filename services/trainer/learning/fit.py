@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from models.artifact import Manifest, seal, verify, writing
-from models.dlrm import Dlrm, DlrmConfig, export_onnx
+from models.dlrm import Dlrm, DlrmConfig
 from models.lambdamart import to_onnx
+from models.onnx_export import export_onnx
 from models.ranking import MODEL_FILE, OnnxRanker, load_ranker, open_session
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
