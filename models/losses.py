@@ -1,4 +1,4 @@
-"""Losses of retrieval models."""
+"""Losses of retrieval models and of rankers with several heads."""
 
 from __future__ import annotations
 
@@ -33,3 +33,19 @@ def sampled_info_nce(
     negative = negative.masked_fill(negatives == targets[:, None], -torch.inf)
     # log(exp(p) + sum exp(n)) - p: spares the copy that concatenation would make of the largest tensor of a step.
     return F.softplus(negative.logsumexp(dim=1).float() - positive).mean()
+
+
+def heads_loss(logits: Tensor, labels: Tensor, weights: Tensor, norm: Tensor) -> Tensor:
+    """Sum over heads of the weighted log-loss of the rows whose label is known, each divided by the head's `norm`.
+
+    logits, labels: (M, H), NaN for an unknown label; weights: (M,); norm: (H,), as `known_weight` of the whole batch.
+    """
+    known = ~labels.isnan()
+    # The unknown must not reach the loss even as 0 * NaN: its gradient would be NaN.
+    losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(0.0), reduction="none")
+    return (torch.where(known, losses, 0.0) * weights[:, None]).sum(dim=0).div(norm.clamp(min=1e-9)).sum()
+
+
+def known_weight(labels: Tensor, weights: Tensor) -> Tensor:
+    """(H,) weight of the rows whose label is known, head by head."""
+    return ((~labels.isnan()).float() * weights[:, None]).sum(dim=0)

@@ -34,6 +34,21 @@ class LabelledRows:
         return LabelledRows(self.features[rows], self.labels[rows], self.weights[rows], self.group_sizes[queries])
 
 
+@dataclass(frozen=True, slots=True)
+class HeadRows:
+    """M rows with a label for each of H heads."""
+
+    features: NDArray[np.float32]
+    """(M, F)"""
+    labels: NDArray[np.float32]
+    """(M, H) 1 or 0; NaN where a head's label is unknown."""
+    weights: NDArray[np.float32]
+    """(M,)"""
+
+    def __len__(self) -> int:
+        return int(self.weights.size)
+
+
 class RowLayout(Protocol):
     """What a network must know of its rows: numeric columns first, then indices into vocabularies."""
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional as F
 
-from models.losses import sampled_info_nce
+from models.losses import heads_loss, known_weight, sampled_info_nce
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -60,3 +61,18 @@ def test_the_gradient_pulls_the_target_and_pushes_the_negatives() -> None:
     moved = F.normalize(users.detach() - 0.01 * gradient, dim=1) @ items.T - users.detach() @ items.T
     assert moved[0, 0] > 0
     assert moved[0, 1:].min() < 0
+
+
+def test_the_loss_of_heads_is_the_weighted_log_loss_of_what_is_known() -> None:
+    logits = torch.tensor([[0.0, 2.0], [1.0, -1.0], [5.0, 3.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0], [0.0, torch.nan], [torch.nan, torch.nan]])
+    weights = torch.tensor([1.0, 3.0, 9.0])
+    norm = known_weight(labels, weights)
+    assert norm.tolist() == [4.0, 1.0]
+    loss = heads_loss(logits, labels, weights, norm)
+    first = (np.log(2) + 3 * np.log1p(np.exp(1))) / 4
+    assert float(loss.detach()) == pytest.approx(first + np.log1p(np.exp(2)), rel=1e-5)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert torch.isfinite(gradient).all()
+    assert gradient[2].tolist() == [0.0, 0.0]
+    assert gradient[1, 1] == 0.0
