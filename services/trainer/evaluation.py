@@ -21,7 +21,8 @@ from services.trainer.data.lake import read_events
 from services.trainer.funnel import Funnel, Ranks
 from services.trainer.moment import Moment, moments_before
 from services.trainer.p1 import METRICS, compare_ranks, evaluate_ranks, ranks_table
-from services.trainer.p2 import LEAST_EVENTS, P2Result, p2_table, run_p2
+from services.trainer.p2.metrics import LEAST_EVENTS
+from services.trainer.p2.run import P2Result, p2_table, run_p2
 from services.trainer.peers import PEERS, peer_ranks, peers_of
 from services.trainer.pipeline import RETRIEVAL, Plan
 from services.trainer.progress import Steps

@@ -9,12 +9,11 @@ import polars as pl
 import pytest
 
 from services.ingest.activity import PRIOR_LIKE_RATE, PRIOR_VALUE, PRIOR_WEIGHT
-from services.trainer.p2 import p2_data
-from tests.trainer.test_p2 import rating_log, write_lake
+from tests.trainer.p2.small_log import rating_log, small_data, write_lake
 
 
 def test_activity_is_that_of_strictly_earlier_seconds(tmp_path: Path) -> None:
-    data = p2_data(write_lake(rating_log(400), tmp_path))
+    data = small_data(write_lake(rating_log(200), tmp_path))
     log, column = data.log, dict(zip(data.columns.columns, data.features.T, strict=True))
     assert np.unique(log.seconds).size < len(log)
     for entity, keys in (("user", log.users), ("item", log.items)):
@@ -31,10 +30,10 @@ def test_activity_is_that_of_strictly_earlier_seconds(tmp_path: Path) -> None:
 
 
 def test_activity_comes_from_the_offline_views(tmp_path: Path) -> None:
-    before = p2_data(write_lake(rating_log(100), tmp_path))
+    before = small_data(write_lake(rating_log(100), tmp_path))
     view = tmp_path / "offline" / "user_activity.parquet"
     pl.read_parquet(view).with_columns(pl.lit(2.25, pl.Float32).alias("mean_value")).write_parquet(view)
-    after = p2_data(tmp_path)
+    after = small_data(tmp_path)
     place = before.columns.columns.index("user_mean")
     known = np.expm1(before.features[:, before.columns.columns.index("user_log_count")]) > 0.5
     assert known.any()
