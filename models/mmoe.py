@@ -22,11 +22,11 @@ class MmoeConfig:
     """Names, in the order of the logits."""
     value: tuple[float, ...] = (1.0,)
     """What each head's logit counts for in the one score that orders a list."""
-    embedding: int = 8
+    embedding: int = 4
     """Dimension of each categorical column."""
-    experts: int = 4
+    experts: int = 8
     """Networks that all heads share."""
-    expert: tuple[int, ...] = (48, 24)
+    expert: tuple[int, ...] = (32, 16)
     """Widths of each expert."""
     tower: tuple[int, ...] = (16,)
     """Hidden widths of each head's own network."""

@@ -29,7 +29,7 @@ class HeadsFitConfig:
     """At most; early stopping may need fewer."""
     batch_rows: int = 4096
     """Rows of an optimiser step."""
-    learning_rate: float = 0.002
+    learning_rate: float = 0.003
     """Peak rate of AdamW; it falls to zero along a cosine."""
     weight_decay: float = 0.01
     """Decoupled decay of all weights."""

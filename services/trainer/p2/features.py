@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from models.feature_blocks import GENRE_SLOTS
+from models.hashing import buckets
 from models.normalizer import Normalizer
 from models.rlfm import RlfmConfig
 from services.trainer.p2.activity import Known, activity_columns
@@ -20,6 +21,9 @@ from services.trainer.p2.neighbours import neighbour_columns
 from services.trainer.p2.visits import visit_columns
 
 Progress = Callable[[int, int], None]
+
+ITEM_BUCKETS = 16_384
+"""Of the open vocabulary of items: four times the catalog, so that few share one."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def rating_features(
     }
     indices = _categorical(log)
     cardinalities = {name: int(column.max(initial=0)) + 1 for name, column in indices.items()}
-    cardinalities["item"] = log.years.size + 1
+    cardinalities["item"] = ITEM_BUCKETS + 1
     names = {family: tuple(columns) for family, columns in families.items()}
     numeric = [column for columns in families.values() for column in columns.values()]
     features = np.stack([*numeric, *indices.values()], axis=1, dtype=np.float32, casting="unsafe")
@@ -71,7 +75,7 @@ def _categorical(log: RatingLog) -> dict[str, Keys]:
     marked = np.sort(log.genres * np.arange(log.genres.shape[1]) + log.genres, axis=1)[:, ::-1][:, :GENRE_SLOTS]
     slots = {f"genre_{slot + 1}": marked[log.items, slot] for slot in range(marked.shape[1])}
     return {
-        "item": log.items + 1,
+        "item": buckets(log.item_ids[log.items], ITEM_BUCKETS),
         **slots,
         **{name: of_user[log.users] for name, of_user in log.profiles.items()},
     }

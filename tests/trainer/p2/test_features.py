@@ -50,6 +50,7 @@ def test_a_small_case_is_what_one_computes_by_hand(tmp_path: Path) -> None:
     # User 0 in the genre of item 0: +1.5 beyond the item's mean, then -1.5, over two events and five of no opinion.
     np.testing.assert_allclose(at["genre_bias"][[1, 3]], [1.5 / 6 / 2, 0.0], atol=1e-6)
     assert at["genre_1"].tolist() == [1, 2, 1, 1]
+    assert at["item"][0] == at["item"][2] == at["item"][3] != at["item"][1]
     assert at["gender"].tolist() == [1, 1, 2, 1]
 
 
