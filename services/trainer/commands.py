@@ -19,6 +19,7 @@ from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
 from services.trainer.import_command import import_command
 from services.trainer.learning.config import Position
+from services.trainer.p2.commands import app as p2
 from services.trainer.progress import Steps
 from services.trainer.rollout.aliases import RETRIEVAL
 from services.trainer.settings import TrainerSettings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from services.trainer.runs.record import Run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(p2, name="p2", help="Protocol P2 alone: the table, what features are worth, what sharing is worth.")
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
 Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k, synthetic or what was imported; empty: what is there.")]
@@ -141,7 +143,7 @@ def learn(
 
 @app.command()
 def evaluate(data_dir: DataDir = Path(".data"), seed: Seed = 0, registry_url: RegistryUrl = "") -> None:
-    """P1 for the served funnel and its peers, P2 for both rankers, on every user."""
+    """P1 for the served funnel and its peers, P2 for every ranker, on every user."""
     from services.trainer.evaluation import evaluate as evaluate_all
     from services.trainer.pipeline import Plan
 

@@ -1,4 +1,4 @@
-"""make evaluate: the published models and their peers under P1, both rankers under P2, in one report."""
+"""make evaluate: the published models and their peers under P1, every ranker under P2, in one report."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from models.mmoe import Mmoe, MmoeConfig
 from models.rows import HeadRows
 from services.trainer import training_loop
 from services.trainer.compute import Compute
-from services.trainer.ranking_heads import HeadsFitConfig, fit_heads, logits_of
+from services.trainer.ranking_heads import HeadsFit, HeadsFitConfig, fit_heads, logits_of
 from tests.models.small_layout import layout, rows
 
 CPU = Compute(torch.device("cpu"))
@@ -79,3 +79,14 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path, monk
     )
     assert steps[0] > 1
     np.testing.assert_array_equal(logits_of(again, HELD_OUT.features), logits_of(whole, HELD_OUT.features))
+
+
+def test_the_mean_of_two_shares_is_the_loss_of_the_whole_batch() -> None:
+    network, batch = build(), np.arange(101)
+    losses = [
+        HeadsFit(network, TRAIN, HELD_OUT, FIT, Compute(torch.device("cpu"), rank, world), 0, None, None).loss(
+            network, batch
+        )
+        for rank, world in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert float(losses[0].detach()) == pytest.approx(float((losses[1] + losses[2]).detach()) / 2, rel=1e-5)

@@ -88,12 +88,12 @@ def p2_data(
     # Feast takes seconds to import; commands that make no dataset need not wait for it.
     from services.features.definitions import offline_folder, offline_store
 
+    lake = data_dir / "lake"
+    tables = [pl.read_parquet(lake / name) for name in ("users.parquet", "items.parquet", "events/**/*.parquet")]
+    log = RatingLog.of(*tables)
     store, offline = offline_store(data_dir), offline_folder(data_dir)
     views = [view.name for view in store.get_feature_service(SERVICE).feature_view_projections]
     if not all((offline / f"{view}.parquet").exists() for view in views):
         build_history(data_dir)
-    lake = data_dir / "lake"
-    tables = [pl.read_parquet(lake / name) for name in ("users.parquet", "items.parquet", "events/**/*.parquet")]
-    log = RatingLog.of(*tables)
     known = known_activity(store, log)
     return P2Data.of(log, known, latent or RlfmConfig(), seed, progress or (lambda _done, _planned: None))
