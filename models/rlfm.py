@@ -69,10 +69,10 @@ class Rlfm:
 
     def posterior(self, ratings: Ratings) -> tuple[Floats, Floats]:
         """Means (U, D) and covariances (U, D, D) of the users' vectors after these ratings: a ridge regression each."""
-        users, width = self.users_prior.shape
-        rated = sp.csr_array((np.ones(ratings.users.size), (ratings.users, ratings.items)), (users, len(self.items)))
+        shape = len(self.users_prior), len(self.items)
+        rated = sp.csr_array((np.ones(ratings.users.size), (ratings.users, ratings.items)), shape)
         residuals = ratings.values - self.mean - self.item_bias[ratings.items]
-        weighed = sp.csr_array((residuals, (ratings.users, ratings.items)), rated.shape)
+        weighed = sp.csr_array((residuals, (ratings.users, ratings.items)), shape)
         return _gaussians(
             _grams(rated, _squares(self.items)) / self.noise,
             np.asarray(weighed @ self.items) / self.noise,
