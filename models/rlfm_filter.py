@@ -40,34 +40,49 @@ def expectations(
     """What the model expects of the ratings `now` (times `seconds`, ascending), each from its user's strictly earlier
     ones: all of `past`, and those of `now` in earlier seconds."""
     turns = _Turns.of(now.users, seconds)
-    means, covariances = (part.astype(np.float32) for part in model.posterior(past))
-    before = means.copy(), covariances.copy()
-    last = np.full(len(means), np.iinfo(np.int64).max)
-    last[past.users] = past_seconds
+    users = _Users(model, past, past_seconds, drift)
     z = model.items.astype(np.float32)[now.items]
     aims = (now.values - model.mean - model.item_bias[now.items]).astype(np.float32)
-    unrest, noise = (drift * model.covariance).astype(np.float32), np.float32(model.noise)
-    expected, variance = np.empty((2, now.users.size), np.float32), np.empty(now.users.size, np.float32)
+    bias, match, variance = np.empty((3, now.users.size), np.float32)
     for events in turns.events:
-        users = now.users[events]
-        begins = turns.begins[events]
-        fresh, at = users[begins], seconds[events[begins]]
-        covariances[fresh[at - last[fresh] > _PAUSE_S]] += unrest
-        last[fresh] = at
-        before[0][fresh], before[1][fresh] = means[fresh], covariances[fresh]
-        expected[0, events] = before[0][users, 0]
-        expected[1, events] = np.einsum("nd,nd->n", before[0][users, 1:], z[events, 1:])
-        variance[events] = np.einsum("nd,nd->n", _times(before[1][users], z[events]), z[events])
-        means[users], covariances[users] = _measured(means[users], covariances[users], z[events], aims[events], noise)
-    return Expectation(expected[0], model.item_bias[now.items].astype(np.float32), expected[1], variance)
+        begin = events[turns.begins[events]]
+        users.begin_second(now.users[begin], seconds[begin])
+        bias[events], match[events], variance[events] = users.expect(now.users[events], z[events])
+        users.learn(now.users[events], z[events], aims[events])
+    return Expectation(bias, model.item_bias[now.items].astype(np.float32), match, variance)
 
 
-def _measured(means: Narrow, covariances: Narrow, z: Narrow, aims: Narrow, noise: np.float32) -> tuple[Narrow, Narrow]:
-    """The vectors (N, D) after one rating each."""
-    reach = _times(covariances, z)
-    gain = reach / (noise + np.einsum("nd,nd->n", reach, z))[:, None]
-    surprise = aims - np.einsum("nd,nd->n", means, z)
-    return means + gain * surprise[:, None], covariances - gain[:, :, None] * reach[:, None, :]
+class _Users:
+    """What is known of every user: after all their ratings, and as it was when their newest second began."""
+
+    def __init__(self, model: Rlfm, past: Ratings, past_seconds: Rows, drift: float) -> None:
+        self._means, self._covariances = (part.astype(np.float32) for part in model.posterior(past))
+        self._means_before, self._covariances_before = self._means.copy(), self._covariances.copy()
+        self._unrest, self._noise = (drift * model.covariance).astype(np.float32), np.float32(model.noise)
+        self._last = np.full(len(self._means), np.iinfo(np.int64).max)
+        """Second of the newest rating; without one there was no pause."""
+        self._last[past.users] = past_seconds
+
+    def begin_second(self, users: Rows, seconds: Rows) -> None:
+        """Each of these different users begins a second, and with it maybe a visit."""
+        self._covariances[users[seconds - self._last[users] > _PAUSE_S]] += self._unrest
+        self._last[users] = seconds
+        self._means_before[users], self._covariances_before[users] = self._means[users], self._covariances[users]
+
+    def expect(self, users: Rows, z: Narrow) -> tuple[Narrow, Narrow, Narrow]:
+        """Bias, match and variance of users and (N, D) items, (N,) each, as their second began."""
+        means = self._means_before[users]
+        variance = np.einsum("nd,nd->n", _times(self._covariances_before[users], z), z)
+        return means[:, 0], np.einsum("nd,nd->n", means[:, 1:], z[:, 1:]), variance
+
+    def learn(self, users: Rows, z: Narrow, aims: Narrow) -> None:
+        """Takes in a rating of each of these different users, less the mean and the item's bias."""
+        means, covariances = self._means[users], self._covariances[users]
+        reach = _times(covariances, z)
+        gain = reach / (self._noise + np.einsum("nd,nd->n", reach, z))[:, None]
+        surprise = aims - np.einsum("nd,nd->n", means, z)
+        self._means[users] = means + gain * surprise[:, None]
+        self._covariances[users] = covariances - gain[:, :, None] * reach[:, None, :]
 
 
 def _times(matrices: Narrow, vectors: Narrow) -> Narrow:
