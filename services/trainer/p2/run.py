@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from models.metrics import Interval
+from models.metrics import Interval, calibration_error, log_loss
 from services.trainer.learning.calibration import fit_curve
 from services.trainer.p2.data import P2Data, p2_data
 from services.trainer.p2.heads import HEADS
@@ -33,7 +33,7 @@ class P2Result:
     metrics: Mapping[str, Interval]
     """By name in METRICS; a scorer that gives no probabilities lacks log_loss and ece, a head without grades NDCG."""
     fit_seconds: float
-    uncalibrated: Mapping[str, Interval] | None = None
+    uncalibrated: Mapping[str, float] | None = None
     """log_loss and ece of the probabilities as the model gave them."""
 
 
@@ -66,11 +66,11 @@ def _judge(data: P2Data, logits: Logits, head: str, seconds: float) -> P2Result:
     judged, known = judged_on(data, head)
     raw = logits[data.tune_end - data.fit_end :][known]
     scores = calibrated(data, logits, head)[known]
-    as_given = evaluate(raw, judged, _sigmoid(raw))
+    as_given, labels = _sigmoid(raw), judged.labels.astype(np.float64)
     return P2Result(
         evaluate(scores, judged, _sigmoid(scores)),
         seconds,
-        {name: as_given[name] for name in ("log_loss", "ece")},
+        {"log_loss": log_loss(as_given, labels), "ece": calibration_error(as_given, labels)},
     )
 
 
@@ -101,7 +101,7 @@ def p2_table(results: Mapping[str, P2Result]) -> Table:
     table = Table("scorer", *METRICS, "ece before", "fit s", title=title)
     for name, result in results.items():
         cells = [_cell(result.metrics.get(metric)) for metric in METRICS]
-        before = "–" if result.uncalibrated is None else f"{result.uncalibrated['ece'].mean:.4f}"
+        before = "–" if result.uncalibrated is None else f"{result.uncalibrated['ece']:.4f}"
         table.add_row(name, *cells, before, f"{result.fit_seconds:.0f}")
     return table
 

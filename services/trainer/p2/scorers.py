@@ -40,7 +40,7 @@ class P2Config:
 
     @classmethod
     def quick(cls) -> P2Config:
-        """Worse models in a third of the time."""
+        """Smaller models and fewer rounds."""
         full = cls()
         return replace(
             full,
