@@ -40,6 +40,10 @@ class TwoTowerConfig:
     user_dropout: float = 0.5
     """Share of users whose id is hidden in a step, so that a stranger's profile alone says something."""
 
+    request_time: bool = True
+    """Whether a position knows the wait after its item; else only the one before it, as if nobody knew when a user is
+    asked for."""
+
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}.")
@@ -129,6 +133,7 @@ class UserEncoder(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.dropout = nn.Dropout(config.dropout)
         self.user_dropout = config.user_dropout
+        self.request_time = config.request_time
         self.register_buffer("bias", attention_bias(config.heads, length), persistent=False)
 
     def forward(self, history: Tensor, waited: Tensor, user: Tensor, profile: Tensor) -> Tensor:
@@ -138,6 +143,8 @@ class UserEncoder(nn.Module):
         """
         if self.training and self.user_dropout:
             user = user * (torch.rand(user.shape[0], device=user.device) >= self.user_dropout)
+        if not self.request_time:
+            waited = F.pad(waited[:, :-1], (1, 0))
         taste = self.users(user)[:, None]
         states = torch.cat([taste + self.profile(profile).sum(dim=1, keepdim=True), history], dim=1)
         length = states.shape[1]

@@ -77,6 +77,15 @@ def test_the_wait_after_the_newest_item_matters_and_moves_nothing_before_it(towe
     assert not torch.allclose(soon[-1], late[-1], atol=1e-3)
 
 
+def test_towers_that_are_not_told_the_time_know_the_waits_before_only() -> None:
+    torch.manual_seed(0)
+    towers = TwoTower(INPUTS, CONTENT, TwoTowerConfig(width=16, request_time=False)).eval()
+    soon, late = (vectors_of(towers, [1, 2, 3], waited=[0, 1, 1, after]) for after in (1, 20))
+    torch.testing.assert_close(soon, late)
+    early, tardy = (vectors_of(towers, [1, 2, 3], waited=[0, 1, between, 1]) for between in (1, 20))
+    assert not torch.allclose(early[-1], tardy[-1], atol=1e-3)
+
+
 def test_heads_look_back_over_different_spans() -> None:
     bias = attention_bias(3, 4)
     assert bias[:, 3].tolist() == [[-1.5, -1.0, -0.5, 0.0], [-0.375, -0.25, -0.125, 0.0], [0.0] * 4]

@@ -14,7 +14,7 @@ from models.user import HISTORY_LENGTH
 from services.runtime.errors import SettingsError
 from services.trainer.data.interactions import Interactions
 
-CATALOG = range(1, 200)
+CATALOG = range(1, 400)
 START = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp())
 
 

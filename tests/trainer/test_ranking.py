@@ -106,7 +106,7 @@ def test_a_fitted_ranker_loads_knows_its_spec_and_puts_the_relevant_first(kind: 
     assert ranker.kind == kind
     assert ranker.spec.columns == dataset.spec.columns
     first = ranker.score(dataset.rows.features).reshape(-1, 12).argmax(axis=1)
-    assert (first == dataset.rows.labels.reshape(-1, 12).argmax(axis=1)).mean() > 0.9
+    assert (first == dataset.rows.labels.reshape(-1, 12).argmax(axis=1)).mean() > 0.8
     sealed = read_manifest(tmp_path / "ranker")
     assert (sealed.files, sealed.metrics, sealed.lineage) == (manifest.files, manifest.metrics, manifest.lineage)
     assert (manifest.lineage["seed"], manifest.lineage["data_snapshot"]) == ("1", "abc")
