@@ -7,6 +7,7 @@ and a service that waits for its hour, need not pay.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,12 +27,14 @@ from services.trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
     from services.trainer.data.lake import Snapshot
+    from services.trainer.retrieval_models import RetrievalFitConfig
     from services.trainer.runs.record import Run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(p2, name="p2", help="Protocol P2 alone: the table, what features are worth, what sharing is worth.")
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
+Epochs = Annotated[int, typer.Option(min=0, help="Passes of the towers' first fit; 0: the default, which is quick.")]
 Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k, synthetic or what was imported; empty: what is there.")]
 Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
 RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
@@ -78,6 +81,7 @@ def train(
     data_dir: DataDir = Path(".data"),
     dataset: Dataset = "",
     seed: Seed = 0,
+    epochs: Epochs = 0,
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",
     device: Device = "auto",
@@ -92,9 +96,34 @@ def train(
     from services.trainer.runs.record import Run
 
     steps, run = Steps(), Run.begin("full", trigger, run_id)
-    plan = Plan(data_dir, dataset, seed, test_users, registry_url, resources=Resources(device, processes))
+    resources = Resources(device, processes)
+    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval_fit(epochs), resources=resources)
     train_fully(plan, steps, run)
     show_models(steps.console, Registry.open(data_dir, registry_url))
+
+
+@app.command()
+def ablation(
+    data_dir: DataDir = Path(".data"),
+    seed: Seed = 0,
+    epochs: Epochs = 0,
+    test_users: Annotated[int, typer.Option(min=0, help="Users of the comparison; 0 for all.")] = 0,
+) -> None:
+    """What each group of the ranker's features is worth: the funnel without it."""
+    from services.trainer.ablation import ablate, ablation_table
+    from services.trainer.pipeline import Plan
+
+    steps = Steps()
+    plan = Plan(data_dir, seed=seed, test_users=test_users, retrieval=retrieval_fit(epochs))
+    steps.console.print(ablation_table(ablate(plan, steps)))
+
+
+def retrieval_fit(epochs: int) -> RetrievalFitConfig:
+    """The defaults, with another number of passes for the towers unless it is 0."""
+    from services.trainer.retrieval_models import RetrievalFitConfig
+
+    config = RetrievalFitConfig()
+    return replace(config, fit=replace(config.fit, epochs=epochs)) if epochs else config
 
 
 @app.command()
