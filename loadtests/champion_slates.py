@@ -6,8 +6,8 @@ Examples without traffic: a stack that was just trained has shown nothing yet.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from models.items import ItemTable
 from models.ranking import Ranker, load_ranker
+from services.retrieval.candidates import Candidates
 from services.retrieval.loading import MODEL_NAMES, open_retriever
-from services.retrieval.retriever import Retriever
 from services.runtime.registry import Registry
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
@@ -53,15 +53,30 @@ class Champions:
     def slates(self, progress: Callable[[int, int], None]) -> Examples:
         """SLATE items for each moment, in the champion's order; its item is the click, if it is there."""
         ranker = load_ranker(self.folders["ranker"])
-        shown: list[_Shown] = []
+        ordered = replace(self, moments=sorted(self.moments, key=lambda moment: moment.at_ms))
+        shown = [_Shown.of(moment, found, ranker, self.items) for moment, found in ordered.found(progress)]
+        return _examples(ranker, shown)
+
+    def ranked(
+        self, n: int, progress: Callable[[int, int], None]
+    ) -> Iterator[tuple[Moment, NDArray[np.uint64], NDArray[np.float32]]]:
+        """For each moment the champion's n best items and their scores, best first."""
+        ranker = load_ranker(self.folders["ranker"])
+        for moment, found in self.found(progress):
+            rows = ranker.spec.assemble(moment.user, self.items, found.ids, found.scores, moment.at_ms)
+            scores = ranker.score(rows)
+            best = np.argsort(-scores, kind="stable")[:n]
+            yield moment, found.ids[best], scores[best]
+
+    def found(self, progress: Callable[[int, int], None]) -> Iterator[tuple[Moment, Candidates]]:
+        """The candidates of each moment."""
         with tempfile.TemporaryDirectory(prefix="cascade-slates-") as scratch:
             for name in MODEL_NAMES:
                 (Path(scratch) / name).symlink_to(self.folders[name])
             with open_retriever(Path(scratch), self.items, Path(scratch)) as retriever:
-                for done, moment in enumerate(sorted(self.moments, key=lambda moment: moment.at_ms), 1):
-                    shown.append(_Shown.of(moment, retriever, ranker, self.items))
+                for done, moment in enumerate(self.moments, 1):
+                    yield moment, retriever.retrieve(moment.user, CANDIDATES)
                     progress(done, len(self.moments))
-        return _examples(ranker, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +86,7 @@ class _Shown:
     rows: NDArray[np.float32]
 
     @classmethod
-    def of(cls, moment: Moment, retriever: Retriever, ranker: Ranker, items: ItemTable) -> Self:
-        found = retriever.retrieve(moment.user, CANDIDATES)
+    def of(cls, moment: Moment, found: Candidates, ranker: Ranker, items: ItemTable) -> Self:
         rows = ranker.spec.assemble(moment.user, items, found.ids, found.scores, moment.at_ms)
         best = np.argsort(-ranker.score(rows), kind="stable")[:SLATE]
         return cls(moment, found.ids[best], rows[best])
