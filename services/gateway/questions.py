@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from services.gateway.nouns import Ask
 from services.gateway.schemas import Sent, person
-from services.gateway.spelling import Category, ExternalId, Moment, Surface, microseconds
+from services.gateway.spelling import Category, ExternalId, Moment, QueryMoment, Surface, microseconds
 from services.runtime.ids import to_int
 
 MAX_SHOWN = 100
@@ -176,7 +176,7 @@ class UserQuery(Sent):
     """Add the sources' scores and the telling features of each item."""
     deadline_ms: Deadline | None = None
     """Budget of this request in milliseconds."""
-    at: Moment | None = None
+    at: QueryMoment | None = None
     """The moment to answer for; now when left out."""
 
     def request(self, user_id: str) -> RecommendationRequest:

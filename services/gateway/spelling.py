@@ -41,7 +41,13 @@ def _property(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
@@ -96,6 +102,8 @@ Moment = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}]}),
 ]
 """RFC 3339 with an offset, or milliseconds since 1970; between 1970 and now."""
+QueryMoment = Annotated[Moment, BeforeValidator(_number)]
+"""The same in an address, where numbers are text."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -121,6 +121,16 @@ async def test_impression_carries_the_rows_of_what_was_shown(
     assert impression.served_by == "fresh"
 
 
+async def test_an_answer_for_another_moment_is_no_impression(client: httpx.AsyncClient, kafka_url: str) -> None:
+    body = {"user_id": "9", "n": 3, "surface": "moment-test"}
+    await client.post("/v1/recommendations", json={**body, "at": "2001-02-03T04:05:06Z"})
+    answer = (await client.post("/v1/recommendations", json=body)).json()
+    found = await asyncio.to_thread(
+        consumed, kafka_url, "impressions", events_pb2.Impression, lambda i: i.surface == "moment-test"
+    )
+    assert found[0][1].recommendation_id == answer["recommendation_id"]
+
+
 async def test_the_impression_of_a_search_is_what_was_shown_in_the_order_it_was_shown(
     opened: Opened, peers: Peers, kafka_url: str
 ) -> None:

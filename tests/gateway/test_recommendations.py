@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
@@ -191,3 +193,25 @@ async def test_models_of_both_services_are_listed(client: httpx.AsyncClient, pee
         return [entry["stage"] for entry in told["degraded"]] == ["ranker"] and len(told["models"]) == 1
 
     await until(ranker_is_missed)
+
+
+async def test_another_moment_can_be_asked_about(client: httpx.AsyncClient, peers: Peers) -> None:
+    at = "2001-02-03T04:05:06Z"
+    assert len(ids(await client.post("/v1/recommendations", json={"user_id": "1", "at": at}))) == 10
+    assert peers.retrieval.switches.requests[-1].user.at_ms == 981173106000
+    assert peers.ranker.switches.requests[-1].user.at_ms == 981173106000
+    answer = await client.get("/v1/users/1/recommendations", params={"at": "981173106001"})
+    assert answer.status_code == 200
+    assert peers.retrieval.switches.requests[-1].user.at_ms == 981173106001
+
+
+async def test_without_a_moment_it_is_now(client: httpx.AsyncClient, peers: Peers) -> None:
+    before = time.time_ns() // 1_000_000
+    await client.post("/v1/recommendations", json={})
+    assert before <= peers.retrieval.switches.requests[-1].user.at_ms <= time.time_ns() // 1_000_000
+
+
+async def test_a_moment_to_come_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/recommendations", json={"at": "2999-01-01T00:00:00Z"})
+    assert answer.status_code == 422
+    assert "at" in answer.text
