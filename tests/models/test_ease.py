@@ -5,18 +5,19 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.ease import Ease, EaseConfig
 
 WHOLE = EaseConfig(l2=2.0, kept=10**6)
 
 
-def drawn(seed: int, users: int = 40, items: int = 12) -> list[np.ndarray[tuple[int], np.dtype[np.uint64]]]:
+def drawn(seed: int, users: int = 40, items: int = 12) -> list[NDArray[np.uint64]]:
     random = np.random.default_rng(seed)
     return [np.flatnonzero(random.random(items) < 0.4).astype(np.uint64) + 1 for _ in range(users)]
 
 
-def weights_of(model: Ease) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def weights_of(model: Ease) -> NDArray[np.float32]:
     return np.stack([model.transitions(item) for item in model.item_ids.tolist()])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.items import ItemTable
 from models.user import UserState
@@ -33,7 +34,7 @@ def query_of(retriever: Retriever, history: list[int], values: list[float] | Non
     return retriever.query(UserState(1, history=ids, history_values=rated, seen=ids), NO_IDS, (), 0)
 
 
-def genres_of(query: Query, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> set[str]:
+def genres_of(query: Query, rows: NDArray[np.int64]) -> set[str]:
     return {GENRES[int(item) % 3] for item in query.catalog.ids[rows]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.feature_blocks import LIKED
 from models.user import UserState
@@ -41,7 +42,7 @@ class BecauseYouWatched:
         ranked = [row for rows in zip_longest(*(found.tolist() for found in lists)) for row in rows if row is not None]
         return Proposal(np.array(list(dict.fromkeys(ranked))[:k], np.int64), NO_ROWS)
 
-    def _near(self, query: Query, place: int, k: int, barred: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> Rows:
+    def _near(self, query: Query, place: int, k: int, barred: NDArray[np.uint64]) -> Rows:
         vector = np.asarray(query.models.tower.item_vectors[place])
         hits = self._index.search(vector, k, categories=query.genres or (), exclude=barred)
         rows = query.catalog.rows_of(hits.ids)
@@ -55,7 +56,7 @@ def liked_places(query: Query) -> Rows:
     return places[places >= 0][:LIKED_ITEMS]
 
 
-def newest_liked(user: UserState) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def newest_liked(user: UserState) -> NDArray[np.uint64]:
     """Items of the history that the user liked or, where events carry no value, turned to; newest first."""
     liked = np.isnan(user.history_values) | (user.history_values >= LIKED)
     return user.history[liked][::-1]
