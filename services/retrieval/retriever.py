@@ -72,7 +72,7 @@ class Retriever:
             TwoTower(index),
             CoVisitationSource(),
             EaseSource(),
-            BecauseYouWatched(index),
+            BecauseYouWatched(index, self.catalog.ids.size),
             Creators(self.catalog),
             PopularitySource(),
             Fresh(self.catalog, self.config.fresh_pool, self.config.fresh_events),

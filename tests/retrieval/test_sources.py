@@ -14,7 +14,7 @@ from models.user import UserState
 from services.retrieval.catalog import Catalog
 from services.retrieval.query import Query
 from services.retrieval.retriever import NO_IDS, Retriever
-from services.retrieval.sources.because_you_watched import BecauseYouWatched
+from services.retrieval.sources.because_you_watched import EXACT_ITEMS, BecauseYouWatched
 from services.retrieval.sources.creators import Creators
 from services.retrieval.sources.ease import EaseSource
 from tests.retrieval.tiny_models import GENRES, built_index, catalog, fitted
@@ -46,8 +46,9 @@ def test_ease_proposes_what_goes_with_the_history(retriever: Retriever) -> None:
     assert not EaseSource().propose(query_of(retriever, []), 5).rows.size
 
 
-def test_neighbours_of_each_liked_item_come_in_turn(retriever: Retriever) -> None:
-    source = BecauseYouWatched(retriever.index)
+@pytest.mark.parametrize("items", [1, EXACT_ITEMS + 1], ids=["compared", "searched"])
+def test_neighbours_of_each_liked_item_come_in_turn(retriever: Retriever, items: int) -> None:
+    source = BecauseYouWatched(retriever.index, items)
     query = query_of(retriever, [3, 4, 5], [5.0, 5.0, 1.0])
     rows = source.propose(query, 6).rows
     assert rows.size == 6
@@ -56,8 +57,14 @@ def test_neighbours_of_each_liked_item_come_in_turn(retriever: Retriever) -> Non
     assert not np.isin([3, 4, 5], query.catalog.ids[rows]).any()
 
 
+def test_comparing_and_searching_find_the_same(retriever: Retriever) -> None:
+    query = query_of(retriever, [3, 4, 5, 11])
+    compared, searched = (BecauseYouWatched(retriever.index, items).propose(query, 9) for items in (1, EXACT_ITEMS + 1))
+    np.testing.assert_array_equal(compared.rows, searched.rows)
+
+
 def test_nothing_is_near_where_nothing_was_liked(retriever: Retriever) -> None:
-    source = BecauseYouWatched(retriever.index)
+    source = BecauseYouWatched(retriever.index, 1)
     assert not source.propose(query_of(retriever, [3, 4], [1.0, 2.0]), 6).rows.size
     assert source.propose(query_of(retriever, [3, 4]), 6).rows.size == 6  # who does not rate is taken at their word
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 
 import numpy as np
@@ -16,6 +17,8 @@ from services.retrieval.sources.source import NO_ROWS, Proposal
 
 LIKED_ITEMS = 3
 """Newest liked items that are looked around."""
+EXACT_ITEMS = 100_000
+"""Up to as many items are compared one by one, in a millisecond or so; beyond, the index is searched for each."""
 
 
 class BecauseYouWatched:
@@ -23,30 +26,43 @@ class BecauseYouWatched:
 
     name = "because_you_watched"
 
-    def __init__(self, index: VectorIndex) -> None:
-        self._index = index
+    def __init__(self, index: VectorIndex, items: int) -> None:
+        self._index, self._exact = index, items <= EXACT_ITEMS
 
     @property
     def remote(self) -> bool:
-        """Whether the index is another process."""
-        return self._index.remote
+        """Whether proposing waits for another process."""
+        return self._index.remote and not self._exact
 
     def propose(self, query: Query, k: int) -> Proposal:
         """The nearest free items of each liked one in turn, k in all; none where nothing was liked."""
         if query.genres is not None and not query.genres:
             return Proposal(NO_ROWS, NO_ROWS)
         around = liked_places(query)
-        barred = query.catalog.ids[query.barred]
         share = -(-k // max(around.size, 1))
-        lists = [self._near(query, place, share, barred) for place in around.tolist()]
-        ranked = [row for rows in zip_longest(*(found.tolist() for found in lists)) for row in rows if row is not None]
+        vectors = np.asarray(query.models.tower.item_vectors[around])
+        near = _compared if self._exact else self._searched
+        lists = (rows.tolist() for rows in near(query, vectors, share))
+        ranked = [row for rows in zip_longest(*lists) for row in rows if row is not None]
         return Proposal(np.array(list(dict.fromkeys(ranked))[:k], np.int64), NO_ROWS)
 
-    def _near(self, query: Query, place: int, k: int, barred: NDArray[np.uint64]) -> Rows:
-        vector = np.asarray(query.models.tower.item_vectors[place])
-        hits = self._index.search(vector, k, categories=query.genres or (), exclude=barred)
-        rows = query.catalog.rows_of(hits.ids)
-        return rows[(rows >= 0) & query.free[rows]]
+    def _searched(self, query: Query, vectors: NDArray[np.float32], k: int) -> Iterator[Rows]:
+        barred = query.catalog.ids[query.barred]
+        for vector in vectors:
+            hits = self._index.search(vector, k, categories=query.genres or (), exclude=barred)
+            rows = query.catalog.rows_of(hits.ids)
+            yield rows[(rows >= 0) & query.free[rows]]
+
+
+def _compared(query: Query, vectors: NDArray[np.float32], k: int) -> Iterator[Rows]:
+    """The k nearest free rows of each (D,) vector, best first."""
+    places = query.catalog.alignments[0].places
+    free = np.flatnonzero(query.free & (places >= 0))
+    cosines = query.models.tower.item_vectors @ vectors.T
+    for of_one in cosines.T:
+        scores = of_one[places[free]]
+        nearest = np.argpartition(-scores, k - 1)[:k] if k < free.size else np.arange(free.size)
+        yield free[nearest[np.argsort(-scores[nearest], kind="stable")]]
 
 
 def liked_places(query: Query) -> Rows:
