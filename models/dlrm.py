@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from models.layers import DotInteraction, FusedEmbedding, NumericInput, mlp, shared_vocabulary
+from models.list_fit import ListFitConfig
 from models.rows import RowLayout
 
 
 @dataclass(frozen=True, slots=True)
-class DlrmConfig:
+class DlrmConfig(ListFitConfig):
     """Hyper-parameters of the network and its fit."""
 
     width: int = 16
@@ -23,20 +24,6 @@ class DlrmConfig:
     """Hidden widths of the bottom MLP."""
     top: tuple[int, ...] = (64, 32)
     """Hidden widths of the top MLP."""
-    objective: str = "listwise"
-    """listwise: softmax cross-entropy over each query's list; binary: log-loss of label > 0."""
-    epochs: int = 10
-    """At most; early stopping may need fewer."""
-    batch_rows: int = 8192
-    """Rows of an optimiser step, rounded to whole queries."""
-    learning_rate: float = 0.003
-    """Peak rate of AdamW; it falls to zero along a cosine."""
-    weight_decay: float = 0.01
-    """Decoupled decay of all weights."""
-    patience: int = 2
-    """Epochs without a better held-out loss before fitting stops."""
-    threads: int = 1
-    """Threads of the fit. Two gain little at this size, and on a busy machine they wait for each other."""
 
 
 class Dlrm(nn.Module):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from models.heads import CLICK
 from models.layers import RowInput, mlp
 from models.onnx_export import export_onnx
 from models.rows import RowLayout
@@ -21,7 +23,7 @@ class MmoeConfig:
     heads: tuple[str, ...] = ("like",)
     """Names, in the order of the logits."""
     value: tuple[float, ...] = (1.0,)
-    """What each head's logit counts for in the one score that orders a list."""
+    """What each head weighs in the one score that orders a list, unless the request says otherwise."""
     embedding: int = 4
     """Dimension of each categorical column."""
     experts: int = 8
@@ -62,18 +64,20 @@ class Mmoe(nn.Module):
 
 
 class Valued(nn.Module):
-    """The served form: (N, F) -> the heads' logits (N, H) and their weighted sum, the score (N, 1)."""
+    """The served form: (N, F) -> the heads' logits (N, H) and the score (N, 1), combined as `Heads` describes."""
 
     value: Tensor
+    chosen: Tensor
 
     def __init__(self, network: Mmoe, config: MmoeConfig) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("value", torch.tensor(config.value).unsqueeze(1))
+        self.register_buffer("chosen", torch.tensor([head == CLICK for head in config.heads]))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         heads = self.network(features)
-        return heads, heads @ self.value
+        return heads, torch.where(self.chosen, heads, F.logsigmoid(heads)) @ self.value
 
 
 def export_heads(network: Mmoe, config: MmoeConfig, columns: int, path: Path) -> None:

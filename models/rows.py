@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from models.normalizer import Normalizer
 
+REACTIONS = ("like", "love", "return")
+"""What a user may do once they turned to an item: rate it 4 or more, rate it 5, turn to another within ten minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
@@ -24,6 +27,8 @@ class LabelledRows:
     """(M,)"""
     group_sizes: NDArray[np.int64]
     """(Q,) rows of each query; sums to M."""
+    reactions: NDArray[np.float32] | None = None
+    """(M, len(REACTIONS)) 1 or 0, NaN where unknown, as it is of all that nobody turned to; None: nothing is known."""
 
     def __len__(self) -> int:
         return int(self.labels.size)
@@ -31,7 +36,9 @@ class LabelledRows:
     def of_queries(self, queries: NDArray[np.bool_]) -> LabelledRows:
         """The rows of the queries that a (Q,) mask keeps."""
         rows = np.repeat(queries, self.group_sizes)
-        return LabelledRows(self.features[rows], self.labels[rows], self.weights[rows], self.group_sizes[queries])
+        reactions = None if self.reactions is None else self.reactions[rows]
+        sizes = self.group_sizes[queries]
+        return LabelledRows(self.features[rows], self.labels[rows], self.weights[rows], sizes, reactions)
 
 
 @dataclass(frozen=True, slots=True)

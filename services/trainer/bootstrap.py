@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.ingest.bootstrap import fill_online_store
 from services.runtime.registry import CHAMPION, Registry
+from services.trainer.kinds import kinds_of
 from services.trainer.progress import Steps
 from services.trainer.settings import TrainerSettings
 
@@ -22,7 +23,13 @@ def bootstrap(settings: TrainerSettings, steps: Steps) -> None:
         from services.trainer.runs.record import Run
 
         resources = Resources(settings.device, settings.processes)
-        plan = Plan(settings.data_dir, settings.dataset, registry_url=settings.registry_url, resources=resources)
+        plan = Plan(
+            settings.data_dir,
+            settings.dataset,
+            registry_url=settings.registry_url,
+            kinds=kinds_of(settings.rankers),
+            resources=resources,
+        )
         train_fully(plan, steps, Run.begin("full", "request"))
         show_models(steps.console, registry)
     with steps.step("online store: profiles and activity in Redis") as advance:

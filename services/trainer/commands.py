@@ -19,6 +19,7 @@ from rich.table import Table
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
 from services.trainer.import_command import import_command
+from services.trainer.kinds import DEFAULT_RANKERS, KINDS, kinds_of
 from services.trainer.learning.config import Position
 from services.trainer.p2.commands import app as p2
 from services.trainer.progress import Steps
@@ -41,6 +42,13 @@ RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="M
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(envvar="CASCADE_TRAINER_DEVICE", help="For torch.")]
 Processes = Annotated[
     int, typer.Option(min=1, max=64, envvar="CASCADE_TRAINER_PROCESSES", help="Processes that share each torch fit.")
+]
+Rankers = Annotated[
+    str,
+    typer.Option(
+        envvar="CASCADE_TRAINER_RANKERS",
+        help=f"With commas, the champion first, then the challenger: some of {', '.join(KINDS)}.",
+    ),
 ]
 Trigger = Annotated[str, typer.Option(help="What is told to have started it.", hidden=True)]
 RunId = Annotated[str, typer.Option(help="Id of a new run.", hidden=True)]
@@ -84,6 +92,7 @@ def train(
     epochs: Epochs = 0,
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",
+    rankers: Rankers = DEFAULT_RANKERS,
     device: Device = "auto",
     processes: Processes = 1,
     trigger: Trigger = "request",
@@ -96,8 +105,8 @@ def train(
     from services.trainer.runs.record import Run
 
     steps, run = Steps(), Run.begin("full", trigger, run_id)
-    resources = Resources(device, processes)
-    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval_fit(epochs), resources=resources)
+    resources, kinds = Resources(device, processes), kinds_of(rankers)
+    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval_fit(epochs), kinds, resources=resources)
     train_fully(plan, steps, run)
     show_models(steps.console, Registry.open(data_dir, registry_url))
 

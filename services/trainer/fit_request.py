@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.dlrm import DlrmConfig
 from models.item_content import ItemContent
+from models.list_fit import ListFitConfig
+from models.networks import Shape, kind_of, shape_from_json
 from models.normalizer import Normalizer
 from models.rows import LabelledRows, RowLayout
 from models.tower_inputs import TowerInputs, profiles_from_json
 from models.two_tower import TwoTowerConfig
 from services.trainer.compute import Compute, DeviceName
-from services.trainer.ranking_dlrm import fit_dlrm
+from services.trainer.ranking_lists import fit_lists
 from services.trainer.tower_fit import TowerData, TowerFitConfig, fit_tower
 from services.trainer.tower_windows import Sequences
 from services.trainer.training_loop import Progress
@@ -79,8 +80,8 @@ class TowerRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class DlrmRequest:
-    """The arguments of fit_dlrm."""
+class ListRequest:
+    """The arguments of fit_lists."""
 
     device: DeviceName
     seed: int
@@ -89,13 +90,15 @@ class DlrmRequest:
     train: LabelledRows
     held_out: LabelledRows
     layout: RowLayout
-    config: DlrmConfig
+    shape: Shape
+    config: ListFitConfig
 
     def write(self, folder: Path) -> None:
         """Fills an empty folder."""
         layout = self.layout
         about = {
-            "kind": "dlrm", "config": asdict(self.config), "numeric": layout.numeric_columns,
+            "kind": kind_of(self.shape), "shape": asdict(self.shape), "config": asdict(self.config),
+            "numeric": layout.numeric_columns,
             "categorical": list(layout.cardinalities.items()),
             "normalizer": None if layout.normalizer is None else layout.normalizer.to_json(),
         }  # fmt: skip
@@ -103,24 +106,25 @@ class DlrmRequest:
         _write(folder, self, about, arrays)
 
     @classmethod
-    def of(cls, about: dict[str, Any], start: Mapping[str, Tensor] | None, arrays: Mapping[str, Any]) -> DlrmRequest:
+    def of(cls, about: dict[str, Any], start: Mapping[str, Tensor] | None, arrays: Mapping[str, Any]) -> ListRequest:
         """The reverse of write."""
         normalizer = None if about["normalizer"] is None else Normalizer.from_json(about["normalizer"])
         layout = Layout(tuple(about["numeric"]), dict(about["categorical"]), normalizer)
-        config = DlrmConfig(**{**about["config"], **{name: tuple(about["config"][name]) for name in ("bottom", "top")}})
+        shape = shape_from_json(about["kind"], about["shape"])
+        config = ListFitConfig(**{field.name: about["config"][field.name] for field in fields(ListFitConfig)})
         train, held_out = _rows_of("train", arrays), _rows_of("held_out", arrays)
-        return cls(about["device"], about["seed"], _path(about), start, train, held_out, layout, config)
+        return cls(about["device"], about["seed"], _path(about), start, train, held_out, layout, shape, config)
 
     def fit(self, compute: Compute, progress: Progress) -> tuple[nn.Module, dict[str, float]]:
         """The network; it has no metrics."""
-        network = fit_dlrm(
-            self.train, self.held_out, self.layout, self.config, self.seed, progress,
+        network = fit_lists(
+            self.train, self.held_out, self.layout, self.shape, self.config, self.seed, progress,
             start=self.start, compute=compute, checkpoint=self.checkpoint,
         )  # fmt: skip
         return network, {}
 
 
-Request = TowerRequest | DlrmRequest
+Request = TowerRequest | ListRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def read_request(folder: Path) -> Request:
     start = load_file(folder / _START) if (folder / _START).exists() else None
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in arrays.files}
-    return (TowerRequest if about["kind"] == "two_tower" else DlrmRequest).of(about, start, columns)
+    return (TowerRequest if about["kind"] == "two_tower" else ListRequest).of(about, start, columns)
 
 
 def write_answer(folder: Path, model: nn.Module, metrics: Mapping[str, float]) -> None:
@@ -166,11 +170,10 @@ def _path(about: Mapping[str, Any]) -> Path | None:
 
 
 def _rows_to(name: str, rows: LabelledRows) -> dict[str, NDArray[Any]]:
-    return {
-        f"{name}/features": rows.features, f"{name}/labels": rows.labels, f"{name}/weights": rows.weights,
-        f"{name}/group_sizes": rows.group_sizes,
-    }  # fmt: skip
+    columns = {field.name: getattr(rows, field.name) for field in fields(rows)}
+    return {f"{name}/{column}": values for column, values in columns.items() if values is not None}
 
 
 def _rows_of(name: str, arrays: Mapping[str, Any]) -> LabelledRows:
-    return LabelledRows(*(arrays[f"{name}/{column}"] for column in ("features", "labels", "weights", "group_sizes")))
+    columns: dict[str, Any] = {field.name: arrays.get(f"{name}/{field.name}") for field in fields(LabelledRows)}
+    return LabelledRows(**columns)

@@ -19,13 +19,14 @@ from tempfile import mkdtemp
 import torch
 from torch import Tensor
 
-from models.dlrm import Dlrm, DlrmConfig
+from models.list_fit import ListFitConfig
+from models.networks import Network, Shape, build
 from models.rows import LabelledRows, RowLayout
 from models.two_tower import TwoTower, TwoTowerConfig
 from services.runtime.errors import CascadeError
 from services.trainer.compute import Compute, Resources
-from services.trainer.fit_request import DlrmRequest, Request, TowerRequest, read_answer
-from services.trainer.ranking_dlrm import fit_dlrm
+from services.trainer.fit_request import ListRequest, Request, TowerRequest, read_answer
+from services.trainer.ranking_lists import fit_lists
 from services.trainer.tower_fit import TowerData, TowerFitConfig, fit_tower
 from services.trainer.training_loop import PROGRESS_LINE, Progress
 
@@ -61,26 +62,27 @@ def tower_on(
     return towers.eval(), metrics
 
 
-def dlrm_on(
+def lists_on(
     resources: Resources,
     train: LabelledRows,
     held_out: LabelledRows,
     layout: RowLayout,
-    config: DlrmConfig,
+    shape: Shape,
+    config: ListFitConfig,
     seed: int,
     on_step: Progress | None = None,
     start: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
-) -> Dlrm:
-    """fit_dlrm with these resources. Raises CascadeError when one of several processes fails."""
+) -> Network:
+    """fit_lists with these resources. Raises CascadeError when one of several processes fails."""
     if resources.processes == 1:
         compute = Compute.detect(resources.device)
-        return fit_dlrm(
-            train, held_out, layout, config, seed, on_step, start=start, compute=compute, checkpoint=checkpoint
+        return fit_lists(
+            train, held_out, layout, shape, config, seed, on_step, start=start, compute=compute, checkpoint=checkpoint
         )
     with torch.random.fork_rng(devices=[]):
-        model = Dlrm(layout, config)
-    request = DlrmRequest(resources.device, seed, checkpoint, start, train, held_out, layout, config)
+        model = build(layout, shape)
+    request = ListRequest(resources.device, seed, checkpoint, start, train, held_out, layout, shape, config)
     model.load_state_dict(_shared(request, resources, on_step)[0])
     return model.eval()
 

@@ -78,7 +78,7 @@ def _queries(moments: Sequence[Moment]) -> Iterator[RankingQuery]:
         candidates = _opened().retriever.retrieve(moment.user, CANDIDATES)
         places = np.flatnonzero(candidates.ids == np.uint64(moment.target))
         label = int(places[0]) if places.size else -1
-        yield RankingQuery(moment.user, candidates.ids, candidates.scores, label, moment.at_ms)
+        yield RankingQuery(moment.user, candidates.ids, candidates.scores, label, moment.at_ms, moment.reactions)
 
 
 def _learn(task: tuple[Sequence[Moment], FeatureSpec, int, int]) -> RankingDataset | None:
@@ -178,6 +178,7 @@ def _joined(parts: Sequence[RankingDataset]) -> RankingDataset:
         np.concatenate([part.rows.labels for part in parts]),
         np.concatenate([part.rows.weights for part in parts]),
         np.concatenate([part.rows.group_sizes for part in parts]),
+        np.concatenate([part.rows.reactions for part in parts if part.rows.reactions is not None]),
     )
     return RankingDataset(parts[0].spec.with_normalizer(rows.features), rows)
 

@@ -30,10 +30,11 @@ from services.trainer.data.lake import Snapshot
 from services.trainer.funnel import Funnel, Ranks
 from services.trainer.history import build_history
 from services.trainer.index import build_index
+from services.trainer.kinds import RANKERS, Kind
 from services.trainer.moment import Moment, moments_before
 from services.trainer.p1 import evaluate_ranks
 from services.trainer.progress import Steps, mark_trained
-from services.trainer.ranking import Kind, RankerConfig, fit_ranker
+from services.trainer.ranking import RankerConfig, fit_ranker
 from services.trainer.retrieval_models import RetrievalFitConfig, fit_retrieval
 from services.trainer.rollout.release import promote_release
 from services.trainer.shares import learn_shares, write_shares
@@ -43,8 +44,6 @@ WINDOW = 3
 NEGATIVES = 80
 """Candidates kept beside the target of each moment."""
 RETRIEVAL = ("two_tower", "co_visitation", "popularity", "ease")
-RANKERS: tuple[Kind, ...] = ("lambdamart", "dlrm")
-"""The first becomes champion, the second challenger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,8 @@ class Plan:
     """MLflow server; empty for the SQLite file in the data folder."""
     retrieval: RetrievalFitConfig = field(default_factory=RetrievalFitConfig)
     """Hyper-parameters of the retrieval models."""
+    kinds: tuple[Kind, ...] = RANKERS
+    """Rankers to fit: champion, challenger and others."""
     rankers: Mapping[Kind, RankerConfig] = field(default_factory=dict)
     """Hyper-parameters of rankers that are not to be fitted with their defaults."""
     resources: Resources = field(default_factory=Resources)
@@ -118,14 +119,16 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         )
         table = item_table(earlier.items, earlier.events_frame())
         with_index(before, table)
-    rankers: dict[str, Path] = {kind: drafts / kind for kind in RANKERS}
+    rankers: dict[str, Path] = {kind: drafts / kind for kind in plan.kinds}
     with steps.step("retrieval: shares of the sources") as advance:
         share_out(before, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
-    moments = moments_before(interactions, range(2, WINDOW + 2))
+    known = interactions.leave_last(1)
+    # Of these alone, so that what followed the last of them stays the test's secret.
+    moments = moments_before(known, range(1, WINDOW + 1))
     with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
         spec = FeatureSpec.of(table, interactions.profiles)
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
-    for kind in RANKERS:
+    for kind in plan.kinds:
         with steps.step(f"ranker: {kind} fitted on {len(dataset.rows.labels):,} rows") as advance:
             fit_ranker(
                 kind,
@@ -138,7 +141,6 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
                 resources=plan.resources,
                 checkpoint=plan.checkpoints / kind,
             )
-    known = interactions.leave_last(1)
     with steps.step("retrieval: refitted on everything but the last event") as advance:
         fit_retrieval(
             known,
@@ -187,7 +189,7 @@ def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[
         chosen = np.random.default_rng(plan.seed).choice(len(moments), plan.test_users, replace=False)
         moments = [moments[place] for place in sorted(chosen.tolist())]
     table = item_table(known.items, known.events_frame())
-    funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in RANKERS})
+    funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in plan.kinds})
     with steps.step(f"evaluation: P1 as served, {len(moments):,} users") as advance:
         ranks = funnel.ranks(moments, advance)
     for name in RETRIEVAL:
@@ -207,12 +209,15 @@ def publish(plan: Plan, folders: dict[str, Path]) -> dict[str, str]:
     for folder in folders.values():
         verify(folder)
     versions = {
-        name: registry.publish("ranker" if name in RANKERS else name, folder) for name, folder in folders.items()
+        name: registry.publish("ranker" if name in plan.kinds else name, folder) for name, folder in folders.items()
     }
     champions = {name: versions[name] for name in RETRIEVAL}
     # What is on its way to the users descends from models that serve no longer: it ends.
-    promote_release(registry, {**champions, "ranker": versions[RANKERS[0]]})
-    registry.set_alias("ranker", CHALLENGER, versions[RANKERS[1]])
+    promote_release(registry, {**champions, "ranker": versions[plan.kinds[0]]})
+    if len(plan.kinds) > 1:
+        registry.set_alias("ranker", CHALLENGER, versions[plan.kinds[1]])
+    else:
+        registry.remove_alias("ranker", CHALLENGER)
     return versions
 
 

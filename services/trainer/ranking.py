@@ -10,10 +10,11 @@ manifest the feature spec with its statistics.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import compress
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,22 +22,44 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from models.artifact import Manifest, seal, writing
-from models.dlrm import Dlrm, DlrmConfig
+from models.dcn_v2 import DcnV2Config
+from models.dlrm import DlrmConfig
+from models.heads import CLICK, Heads
 from models.lambdamart import LambdaMartConfig, fit_trees, to_onnx
-from models.onnx_export import export_onnx
+from models.list_fit import ListFitConfig
+from models.mmoe import MmoeConfig
+from models.networks import Network, Shape, export
 from models.ranking import MODEL_FILE, OnnxRanker, open_session
-from models.rows import LabelledRows
+from models.rows import REACTIONS, LabelledRows
 from models.spec import FeatureSpec
 from services.trainer.compute import Resources
-from services.trainer.fits import dlrm_on
+from services.trainer.fits import lists_on
+from services.trainer.kinds import Kind
 from services.trainer.ranking_dataset import RankingDataset
 
-Kind = Literal["lambdamart", "dlrm"]
-RankerConfig = LambdaMartConfig | DlrmConfig
 Progress = Callable[[int, int], None]
 
 TREES_FILE = "model.txt"
 WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """A network that is fitted on lists."""
+
+    shape: DcnV2Config | MmoeConfig
+    fit: ListFitConfig = field(default_factory=ListFitConfig)
+
+
+RankerConfig = LambdaMartConfig | DlrmConfig | NetworkConfig
+
+DEFAULTS: Mapping[Kind, RankerConfig] = {
+    "lambdamart": LambdaMartConfig(),
+    "dlrm": DlrmConfig(),
+    "dcn_v2": NetworkConfig(DcnV2Config()),
+    "mmoe": NetworkConfig(MmoeConfig((CLICK, *REACTIONS), (1.0, *(0.0 for _ in REACTIONS)))),
+}
+"""MMoE orders by its click alone until somebody weighs the others: what comes next is what protocol P1 asks."""
 
 
 def fit_ranker(
@@ -56,26 +79,30 @@ def fit_ranker(
 
     `held_out` is the share of queries kept for early stopping; the manifest's metrics are of those. `progress(done,
     planned)` is called as the fit goes on. `lineage` adds data_snapshot, code_revision and the like.
-    `resources` and `checkpoint` are those of a network's fit; trees know neither.
+    `resources` and `checkpoint` are those of a network's fit; trees know neither. A head whose label is known of no
+    row is left out. Raises ValueError for a configuration of another kind.
     """
-    config = config or (LambdaMartConfig() if kind == "lambdamart" else DlrmConfig())
+    config = config or DEFAULTS[kind]
     train, rest = dataset.split(held_out, seed)
     with writing(out) as draft:
         if isinstance(config, LambdaMartConfig):
-            _write_trees(draft, train, rest, dataset.spec, config, seed, progress)
+            described = _write_trees(draft, train, rest, dataset.spec, config, seed, progress)
         else:
-            network = dlrm_on(
+            shape, fit = _network_of(config, train)
+            network = lists_on(
                 resources or Resources(),
                 train,
                 rest,
                 dataset.spec,
-                config,
+                shape,
+                fit,
                 seed,
                 progress,
                 checkpoint=checkpoint,
             )
-            _write_network(draft, network, dataset.spec)
-        ranker = OnnxRanker(open_session(draft / MODEL_FILE), kind, dataset.spec)
+            write_network(draft, network, shape, dataset.spec)
+            described = asdict(shape if isinstance(shape, DlrmConfig) else NetworkConfig(shape, fit))
+        ranker = OnnxRanker(open_session(draft / MODEL_FILE), kind, dataset.spec, Heads.of(described))
         stamp = {"seed": str(seed), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
         return seal(
             draft,
@@ -85,9 +112,39 @@ def fit_ranker(
                 metrics=_list_metrics(ranker.score(rest.features), rest),
                 lineage={**stamp, **(lineage or {})},
                 spec=dataset.spec.to_json(),
-                config=asdict(config),
+                config=described,
             ),
         )
+
+
+def write_network(draft: Path, network: Network, shape: Shape, spec: FeatureSpec) -> None:
+    """Both forms of a network: its weights, and what is served."""
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, draft / WEIGHTS_FILE)
+    export(network, shape, len(spec.columns), draft / MODEL_FILE)
+
+
+def _network_of(config: DlrmConfig | NetworkConfig, rows: LabelledRows) -> tuple[Shape, ListFitConfig]:
+    if isinstance(config, DlrmConfig):
+        return config, config
+    shape = config.shape
+    if isinstance(shape, MmoeConfig):
+        shape = with_known_heads(shape, rows)
+    return shape, config.fit
+
+
+def with_known_heads(shape: MmoeConfig, rows: LabelledRows) -> MmoeConfig:
+    """The shape without the heads that have nothing to learn from: purchases, say, are rated by nobody. Raises
+    ValueError for heads that rows have no labels for."""
+    if shape.heads[0] != CLICK or not set(shape.heads[1:]) <= set(REACTIONS):
+        raise ValueError(f"The heads of a ranker are {CLICK}, then some of {', '.join(REACTIONS)}; not {shape.heads}.")
+    reactions = np.empty((0, len(REACTIONS))) if rows.reactions is None else rows.reactions
+    learnt = {CLICK, *compress(REACTIONS, np.count_nonzero(np.isfinite(reactions), axis=0))}
+    kept = [place for place, head in enumerate(shape.heads) if head in learnt]
+    return replace(
+        shape,
+        heads=tuple(shape.heads[place] for place in kept),
+        value=tuple(shape.value[place] for place in kept),
+    )
 
 
 def _write_trees(
@@ -98,17 +155,13 @@ def _write_trees(
     config: LambdaMartConfig,
     seed: int,
     progress: Progress | None,
-) -> None:
+) -> dict[str, Any]:
     # Indices of a vocabulary have no order that a tree could split on.
     numeric = len(spec.numeric_columns)
     booster = fit_trees(first_columns(train, numeric), first_columns(rest, numeric), config, seed, progress)
     booster.save_model(str(draft / TREES_FILE))
     onnx.save(to_onnx(booster, len(spec.columns)), draft / MODEL_FILE)
-
-
-def _write_network(draft: Path, network: Dlrm, spec: FeatureSpec) -> None:
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, draft / WEIGHTS_FILE)
-    export_onnx(network, len(spec.columns), draft / MODEL_FILE)
+    return asdict(config)
 
 
 def first_columns(rows: LabelledRows, count: int) -> LabelledRows:

@@ -12,6 +12,7 @@ from models.items import ItemTable
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
 from models.user import UserState
+from services.trainer.moment import UNKNOWN, Reactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class RankingQuery:
     """Place of the item that came next among `ids`; -1 when retrieval missed it, the query is then left out."""
     at_ms: int
     """The moment, milliseconds since 1970."""
+    reactions: Reactions = UNKNOWN
+    """What the user did with the item that came next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class RankingDataset:
         Raises ValueError when no query has its target among the candidates.
         """
         random = np.random.default_rng(seed)
-        features, labels = [], []
+        features, labels, reactions = [], [], []
         for query in queries:
             if query.label < 0:
                 continue
@@ -62,12 +65,16 @@ class RankingDataset:
             kept = _sample(query.ids.size, query.label, negatives, random)
             features.append(rows[kept])
             labels.append((kept == query.label).astype(np.float32))
+            # Of the others nobody can say what would have come of them.
+            reactions.append(np.where(labels[-1][:, None] > 0, np.array(query.reactions, np.float32), np.nan))
         if not labels:
             raise ValueError("No query has its target among the candidates: the ranker has nothing to learn from.")
         stacked = np.concatenate(features)
         sizes = np.array([part.size for part in labels], np.int64)
         weights = np.ones(stacked.shape[0], np.float32)
-        return cls(spec.with_normalizer(stacked), LabelledRows(stacked, np.concatenate(labels), weights, sizes))
+        known = np.concatenate(reactions).astype(np.float32, copy=False)
+        labelled = LabelledRows(stacked, np.concatenate(labels), weights, sizes, known)
+        return cls(spec.with_normalizer(stacked), labelled)
 
     def split(self, held_out: float, seed: int) -> tuple[LabelledRows, LabelledRows]:
         """(training, held out) rows; whole queries go to one side."""

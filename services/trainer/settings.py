@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 
+from services.runtime.errors import SettingsError
 from services.runtime.settings import ServiceSettings, service_config
+from services.trainer.kinds import DEFAULT_RANKERS, kinds_of
 from services.trainer.learning.config import Position
 from services.trainer.rollout.settings import RolloutSettings
 
@@ -25,6 +27,8 @@ class TrainerSettings(ServiceSettings):
     dataset: str = ""
     """What to learn from: ml-1m, ml-100k, synthetic or the name of what was imported; empty: what the lake holds, or
     ml-1m."""
+    rankers: str = DEFAULT_RANKERS
+    """What a full run fits, with commas: the champion first, then the challenger."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where torch models are fitted; auto takes the GPU where there is one."""
     processes: int = Field(1, ge=1, le=64)
@@ -49,3 +53,11 @@ class TrainerSettings(ServiceSettings):
     """Where a rollout reads what the gateway and ingest counted; with commas. Empty: nothing ends a rollout."""
     rollout: RolloutSettings = RolloutSettings()
     """Steps and guardrails of a rollout, as JSON."""
+
+    @field_validator("rankers")
+    @classmethod
+    def _known(cls, rankers: str) -> str:
+        try:
+            return ",".join(kinds_of(rankers))
+        except SettingsError as error:
+            raise ValueError(error.sentence) from error

@@ -16,7 +16,7 @@ from models.spec import FeatureSpec
 from models.two_tower import TwoTower, TwoTowerConfig
 from services.trainer import training_loop
 from services.trainer.compute import Compute
-from services.trainer.ranking_dlrm import fit_dlrm
+from services.trainer.ranking_lists import fit_dlrm
 from services.trainer.retrieval_models import tower_data
 from services.trainer.tower_fit import TowerData, TowerFitConfig, fit_tower
 from services.trainer.training_loop import Progress

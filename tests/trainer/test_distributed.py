@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from models.dlrm import Dlrm
+from models.list_fit import ListFitConfig
+from models.mmoe import Mmoe, MmoeConfig
 from models.two_tower import TwoTower, TwoTowerConfig
 from services.runtime.errors import SettingsError
 from services.trainer.compute import Compute, Resources
 from services.trainer.fits import tower_on
-from services.trainer.ranking_dlrm import DlrmFit, fit_dlrm, held_out_loss
+from services.trainer.ranking_lists import ListFit, fit_dlrm, held_out_loss
 from services.trainer.tower_fit import HeldOut, TowerFit, fit_tower
 from tests.trainer.small_fits import CPU, NETWORK, SHAPE, TOWERS, network, ranking_rows, towers_data
 
 STILL = TwoTowerConfig(width=16, dropout=0.0, item_dropout=0.0, user_dropout=0.0)
 """Without dropout, which every process draws for itself, a shared fit is the fit of one process."""
+FIT = ListFitConfig(epochs=1)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
@@ -48,7 +51,7 @@ def network_gradients(world: int, rank: int, rows: int, objective: str) -> list[
     # Weights that differ from query to query: shares of a batch must not count by their number of rows.
     weights = np.random.default_rng(0).uniform(0.5, 2.0, train.weights.size).astype(np.float32)
     compute = Compute(torch.device("cpu"), rank, world)
-    fit = DlrmFit(model, replace(train, weights=weights), held_out, config, compute, 0, -math.inf, None, None)
+    fit = ListFit(model, replace(train, weights=weights), held_out, config, compute, 0, -math.inf, None, None)
     return gradients(model, fit.loss(model, next(fit.batches())))
 
 
@@ -67,6 +70,24 @@ def test_the_mean_gradient_of_three_shares_is_that_of_the_whole_batch_of_windows
 def test_the_mean_gradient_of_three_shares_is_that_of_the_whole_batch_of_queries(rows: int, objective: str) -> None:
     shares = [network_gradients(3, rank, rows, objective) for rank in range(3)]
     assert_mean_is(network_gradients(1, 0, rows, objective), shares)
+
+
+@pytest.mark.parametrize("rows", [240, 24, 12])
+def test_the_mean_gradient_of_three_shares_is_that_of_the_whole_batch_for_every_head(rows: int) -> None:
+    train, held_out, layout = ranking_rows()
+    random = np.random.default_rng(0)
+    reactions = np.where(train.labels[:, None] > 0, random.integers(0, 2, (len(train), 3)), np.nan).astype(np.float32)
+    shape = MmoeConfig(("click", "like", "return"), (1.0, 0.0, 0.0), 2, experts=2, expert=(8,), tower=())
+    found = []
+    for world, rank in ((1, 0), (3, 0), (3, 1), (3, 2)):
+        torch.manual_seed(0)
+        model, config = Mmoe(layout, shape), replace(FIT, batch_rows=rows)
+        fit = ListFit(
+            model, replace(train, reactions=reactions), held_out, config, Compute(torch.device("cpu"), rank, world), 0,
+            -math.inf, None, None, np.array([0, 2]),
+        )  # fmt: skip
+        found.append(gradients(model, fit.loss(model, next(fit.batches()))))
+    assert_mean_is(found[0], found[1:])
 
 
 def test_towers_fitted_by_two_processes_are_those_of_one(tmp_path: Path) -> None:
@@ -124,7 +145,7 @@ def test_a_gpu_computes_the_gradients_of_a_cpu() -> None:
     for compute in (CPU, Compute.detect("cuda", bf16=False)):
         torch.manual_seed(0)
         model = Dlrm(layout, NETWORK)
-        fit = DlrmFit(model, train, held_out, NETWORK, compute, 0, -math.inf, None, None)
+        fit = ListFit(model, train, held_out, NETWORK, compute, 0, -math.inf, None, None)
         found.append([gradient.cpu() for gradient in gradients(model, fit.loss(model, next(fit.batches())))])
     assert_mean_is(found[0], [found[1]])
 

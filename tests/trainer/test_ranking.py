@@ -11,36 +11,36 @@ import lightgbm
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from numpy.typing import NDArray
 
-from models.artifact import DamagedArtifact, read_manifest
+from models.artifact import DamagedArtifact
+from models.dcn_v2 import DcnV2Config
 from models.dlrm import Dlrm, DlrmConfig
+from models.heads import Heads
 from models.lambdamart import LambdaMartConfig
+from models.list_fit import ListFitConfig
+from models.metrics import auc
+from models.mmoe import MmoeConfig
 from models.ranking import load_ranker
 from models.rows import LabelledRows
 from services.trainer.compute import Compute
-from services.trainer.ranking import TREES_FILE, WEIGHTS_FILE, Kind, RankerConfig, fit_ranker
+from services.trainer.ranking import TREES_FILE, NetworkConfig, fit_ranker, with_known_heads
 from services.trainer.ranking_dataset import RankingDataset, RankingQuery
-from services.trainer.ranking_dlrm import fit_dlrm, held_out_loss
-from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, separable_rows, spec, user
+from services.trainer.ranking_lists import fit_dlrm, fit_lists, held_out_loss
+from tests.contracts.ranker import Fitted, RankerContract, separable_dataset
+from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, spec, user
 
 CPU = Compute(torch.device("cpu"))
-CONFIGS: dict[Kind, RankerConfig] = {
-    "lambdamart": LambdaMartConfig(trees=20, leaves=7, min_rows_in_leaf=5, threads=1),
-    "dlrm": DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=8, batch_rows=240, threads=1),
-}
+FIT = ListFitConfig(epochs=8, batch_rows=240, learning_rate=0.01, threads=1)
+HEADS = ("click", "like", "love", "return")
+MMOE = NetworkConfig(MmoeConfig(HEADS, (1.0, 0.0, 0.0, 0.0), 4, experts=2, expert=(16,), tower=(8,)), FIT)
+TREES = LambdaMartConfig(trees=5, leaves=7, min_rows_in_leaf=5, threads=1)
 
 
 def queries(count: int, candidates: int = 30) -> Iterator[RankingQuery]:
     ids = np.arange(1, candidates + 1, dtype=np.uint64)
     for number in range(count):
         yield RankingQuery(user(), ids, retrieval_scores(candidates, number), number % candidates - 1, NOW_MS)
-
-
-def separable_dataset() -> RankingDataset:
-    items = catalog()
-    rows = separable_rows(spec(items), items)
-    return RankingDataset(spec(items).with_normalizer(rows.features), rows)
 
 
 def test_a_query_keeps_its_target_and_a_bounded_sample_of_the_others() -> None:
@@ -89,52 +89,67 @@ def test_a_split_keeps_queries_whole_and_loses_none() -> None:
     np.testing.assert_array_equal(both[order_a], dataset.rows.features[order_b])
 
 
-@pytest.mark.parametrize("kind", ["lambdamart", "dlrm"])
-def test_a_fitted_ranker_loads_knows_its_spec_and_puts_the_relevant_first(kind: Kind, tmp_path: Path) -> None:
-    dataset = separable_dataset()
-    told: list[tuple[int, int]] = []
-    manifest = fit_ranker(
-        kind,
-        dataset,
-        tmp_path / "ranker",
-        seed=1,
-        progress=lambda done, planned: told.append((done, planned)),
-        config=CONFIGS[kind],
-        lineage={"data_snapshot": "abc"},
+class TestTrees(RankerContract):
+    kind, config = "lambdamart", LambdaMartConfig(trees=20, leaves=7, min_rows_in_leaf=5, threads=1)
+
+    def trained(self, folder: Path, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        booster = lightgbm.Booster(model_file=str(folder / TREES_FILE))
+        numeric = np.ascontiguousarray(features[:, : booster.num_feature()])
+        return np.asarray(booster.predict(numeric, raw_score=True), np.float32)
+
+
+class TestDlrm(RankerContract):
+    kind, config = "dlrm", DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=8, batch_rows=240, threads=1)
+
+
+class TestDcnV2(RankerContract):
+    kind, config = "dcn_v2", NetworkConfig(DcnV2Config(embedding=4, rank=4, deep=(16,)), FIT)
+
+
+class TestMmoe(RankerContract):
+    kind, config = "mmoe", MMOE
+
+    def test_every_head_learns_what_is_known_of_the_clicked_alone(self, fitted: Fitted) -> None:
+        ranker, rows = load_ranker(fitted.folder), fitted.dataset.rows
+        assert ranker.heads == Heads(("click", "like", "love", "return"), (1.0, 0.0, 0.0, 0.0))
+        assert rows.reactions is not None
+        logits, clicked = ranker.logits(rows.features), rows.labels > 0
+        for head, labels in enumerate(rows.reactions.T, 1):
+            assert auc(logits[clicked, head], labels[clicked]) > 0.8
+        np.testing.assert_array_equal(ranker.score(rows.features), logits[:, 0])
+
+
+def test_a_head_whose_label_nobody_knows_is_left_out() -> None:
+    rows, shape = separable_dataset().rows, MMOE.shape
+    assert isinstance(shape, MmoeConfig)
+    assert rows.reactions is not None
+    unrated = np.where(np.arange(3) < 2, np.nan, rows.reactions).astype(np.float32)
+    kept = with_known_heads(shape, replace(rows, reactions=unrated))
+    assert (kept.heads, kept.value) == (("click", "return"), (1.0, 0.0))
+    assert with_known_heads(shape, replace(rows, reactions=None)).heads == ("click",)
+    assert with_known_heads(shape, rows) == shape
+
+
+def test_heads_that_the_rows_have_no_labels_for_are_refused(tmp_path: Path) -> None:
+    config = NetworkConfig(MmoeConfig(("like", "click"), (1.0, 1.0)), FIT)
+    with pytest.raises(ValueError, match="The heads of a ranker are click, then some of like, love, return"):
+        fit_ranker("mmoe", separable_dataset(), tmp_path / "ranker", config=config)
+
+
+@pytest.mark.parametrize("objective", ["listwise", "binary"])
+def test_one_seed_gives_one_network_of_several_heads(objective: str) -> None:
+    dataset, config = separable_dataset(), replace(FIT, objective=objective, epochs=2)
+    train, held_out = dataset.split(0.2, seed=0)
+    first, second, other = (
+        fit_lists(train, held_out, dataset.spec, MMOE.shape, config, seed, compute=CPU).state_dict()
+        for seed in (3, 3, 4)
     )
-    ranker = load_ranker(tmp_path / "ranker")
-    assert ranker.kind == kind
-    assert ranker.spec.columns == dataset.spec.columns
-    first = ranker.score(dataset.rows.features).reshape(-1, 12).argmax(axis=1)
-    assert (first == dataset.rows.labels.reshape(-1, 12).argmax(axis=1)).mean() > 0.8
-    sealed = read_manifest(tmp_path / "ranker")
-    assert (sealed.files, sealed.metrics, sealed.lineage) == (manifest.files, manifest.metrics, manifest.lineage)
-    assert (manifest.lineage["seed"], manifest.lineage["data_snapshot"]) == ("1", "abc")
-    assert manifest.metrics["held_out_hr_at_10"] > 0.9
-    assert all(0 < done <= planned for done, planned in told)
-
-
-def test_the_trained_forms_in_the_artifacts_score_as_the_served_ones(tmp_path: Path) -> None:
-    dataset = separable_dataset()
-    rows = dataset.rows.features[:300].copy()
-    rows[np.random.default_rng(0).random(rows.shape) < 0.2] = np.nan
-    fit_ranker("lambdamart", dataset, tmp_path / "trees", config=CONFIGS["lambdamart"])
-    booster = lightgbm.Booster(model_file=str(tmp_path / "trees" / TREES_FILE))
-    numeric = np.ascontiguousarray(rows[:, : len(dataset.spec.numeric_columns)])
-    expected = np.asarray(booster.predict(numeric, raw_score=True), np.float32)
-    np.testing.assert_allclose(load_ranker(tmp_path / "trees").score(rows), expected, atol=1e-5)
-
-    config = DlrmConfig(width=8, bottom=(16,), top=(16,), epochs=1, threads=1)
-    fit_ranker("dlrm", dataset, tmp_path / "network", config=config)
-    network = Dlrm(dataset.spec, config).eval()
-    network.load_state_dict(load_file(tmp_path / "network" / WEIGHTS_FILE))
-    with torch.inference_mode():
-        expected = network(torch.from_numpy(rows)).squeeze(1).numpy()
-    np.testing.assert_allclose(load_ranker(tmp_path / "network").score(rows), expected, atol=1e-5)
+    assert all(map(torch.equal, first.values(), second.values()))
+    assert not all(map(torch.equal, first.values(), other.values()))
 
 
 def test_a_damaged_or_foreign_artifact_is_refused_by_name(tmp_path: Path) -> None:
-    fit_ranker("lambdamart", separable_dataset(), tmp_path / "ranker", config=CONFIGS["lambdamart"])
+    fit_ranker("lambdamart", separable_dataset(), tmp_path / "ranker", config=TREES)
     manifest = tmp_path / "ranker" / "manifest.json"
     sealed = manifest.read_text()
     changed = json.loads(sealed)
@@ -186,5 +201,5 @@ def test_weights_of_another_shape_cannot_be_the_start() -> None:
     train, held_out = dataset.split(0.2, seed=0)
     config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=1, threads=1)
     wider = Dlrm(dataset.spec, replace(config, width=8)).state_dict()
-    with pytest.raises(ValueError, match="cannot be the start of the DLRM"):
+    with pytest.raises(ValueError, match="cannot be the start of this dlrm"):
         fit_dlrm(train, held_out, dataset.spec, config, seed=0, start=wider)

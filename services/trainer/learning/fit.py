@@ -10,7 +10,7 @@ both. The same examples, champion, config and seed give the same bytes of the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,23 @@ import lightgbm
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from models.artifact import Manifest, seal, verify, writing
-from models.dlrm import Dlrm, DlrmConfig
+from models.heads import Heads
 from models.lambdamart import to_onnx
-from models.onnx_export import export_onnx
+from models.networks import build, shape_from_json
 from models.ranking import MODEL_FILE, OnnxRanker, load_ranker, open_session
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
 from services.trainer.examples.examples import Examples
 from services.trainer.learning.calibration import Curve, fit_curve, log_losses
 from services.trainer.learning.config import LearnConfig, Position
-from services.trainer.learning.network import continue_network, forget_places, scores_of
+from services.trainer.learning.network import continue_network, forget_places, list_fit, scores_of
 from services.trainer.learning.position import examination
 from services.trainer.learning.rows import learning_rows, log_positions
 from services.trainer.learning.trees import Forest, continue_trees
-from services.trainer.ranking import TREES_FILE, WEIGHTS_FILE, first_columns
+from services.trainer.ranking import TREES_FILE, WEIGHTS_FILE, first_columns, write_network
 
 __all__ = ["LearnConfig", "Position", "fit_challenger"]
 
@@ -74,13 +74,12 @@ def fit_challenger(
     with writing(out) as draft:
         write = _write_trees if sealed.kind == "lambdamart" else _write_network
         made = write(draft, champion, sealed, task)
-        challenger = OnnxRanker(open_session(draft / MODEL_FILE), sealed.kind, ranker.spec)
+        described = {**sealed.config, **made}
+        challenger = OnnxRanker(open_session(draft / MODEL_FILE), sealed.kind, ranker.spec, Heads.of(described))
         calibration, metrics = _on_valid(challenger.score(valid.features), known, valid)
         stamp = {"seed": str(seed), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        described = {
-            "learning": asdict(config),
-            "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
-        }
+        described["learning"] = asdict(config)
+        described["calibration"] = {"slope": calibration.slope, "intercept": calibration.intercept}
         return seal(
             draft,
             Manifest(
@@ -89,7 +88,7 @@ def fit_challenger(
                 metrics={**metrics, "train_rows": len(train), "train_clicks": _clicks(train)},
                 lineage={**stamp, **(lineage or {})},
                 spec=sealed.spec,
-                config={**sealed.config, **made, **described},
+                config=described,
             ),
         )
 
@@ -154,25 +153,17 @@ def _write_trees(draft: Path, champion: Path, sealed: Manifest, task: _Task) -> 
 
 
 def _write_network(draft: Path, champion: Path, sealed: Manifest, task: _Task) -> dict[str, Any]:
-    shape = _shape(sealed.config)
-    network = Dlrm(task.spec, shape)
+    shape = shape_from_json(sealed.kind, sealed.config.get("shape", sealed.config))
+    network = build(task.spec, shape)
     network.load_state_dict(load_file(champion / WEIGHTS_FILE))
     if sealed.config.get("learning", {}).get("position") != "feature":
         forget_places(network, task.spec)
     start = task.start(scores_of(network, task.rows.features))
-    made = continue_network(
-        network, task.spec, shape, task.rows, task.held_out, start, task.config, task.seed, task.progress
-    )
-    save_file({name: value.contiguous() for name, value in made.state_dict().items()}, draft / WEIGHTS_FILE)
-    export_onnx(made, len(task.spec.columns), draft / MODEL_FILE)
-    return {}
-
-
-def _shape(config: Mapping[str, Any]) -> DlrmConfig:
-    """The network's hyper-parameters from a manifest, where tuples are lists."""
-    known: dict[str, Any] = {field.name: config[field.name] for field in fields(DlrmConfig) if field.name in config}
-    shaped: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    return DlrmConfig(**shaped)
+    fit = list_fit(sealed.config.get("fit", sealed.config), task.config)
+    made = continue_network(network, task.spec, shape, fit, task.rows, task.held_out, start, task.seed, task.progress)
+    write_network(draft, made, shape, task.spec)
+    # A full training asked which of a list comes next; from here on each candidate has a chance of its own.
+    return {"fit": asdict(fit)} if "fit" in sealed.config else {}
 
 
 def _on_valid(

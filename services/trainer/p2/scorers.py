@@ -16,8 +16,8 @@ from models.mmoe import Mmoe, MmoeConfig
 from models.rlfm import RlfmConfig
 from services.trainer.p2.data import P2Data
 from services.trainer.p2.heads import HEADS
-from services.trainer.ranking_dlrm import fit_dlrm
 from services.trainer.ranking_heads import HeadsFitConfig, fit_heads, logits_of
+from services.trainer.ranking_lists import fit_dlrm
 
 Logits = NDArray[np.float32] | NDArray[np.float64]
 StepProgress = Callable[[int, int], None]

@@ -20,7 +20,8 @@ def command(settings: TrainerSettings, run: Run) -> list[str]:
     shared += ["--device", settings.device, "--processes", str(settings.processes)]
     trigger = ["--trigger", run.trigger]
     if run.kind == "full":
-        return [sys.executable, "-m", "services.trainer", "train", "--dataset", settings.dataset, *trigger, *shared]
+        told = ["--dataset", settings.dataset, "--rankers", settings.rankers]
+        return [sys.executable, "-m", "services.trainer", "train", *told, *trigger, *shared]
     told = ["--position", settings.position, "--ripe-seconds", str(settings.ripe_seconds)]
     told += ["--retrieval" if settings.learn_retrieval else "--no-retrieval"]
     return [sys.executable, "-m", "services.trainer", "learn", *trigger, *told, *shared]

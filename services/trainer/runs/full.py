@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.runtime.errors import CascadeError
-from services.trainer.pipeline import RANKERS, RETRIEVAL, Plan, train
+from services.trainer.pipeline import RETRIEVAL, Plan, train
 from services.trainer.progress import Steps
 from services.trainer.runs.folder import Runs
 from services.trainer.runs.record import Run
@@ -24,7 +24,7 @@ def train_fully(plan: Plan, steps: Steps, run: Run) -> Run:
             run.end("failed", error.sentence if isinstance(error, CascadeError) else f"{type(error).__name__}: {error}")
             raise
         else:
-            run.versions = {**{name: versions[name] for name in RETRIEVAL}, "ranker": versions[RANKERS[0]]}
+            run.versions = {**{name: versions[name] for name in RETRIEVAL}, "ranker": versions[plan.kinds[0]]}
             run.end("published")
         finally:
             if run.state != "running":

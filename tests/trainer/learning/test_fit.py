@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,20 @@ import numpy as np
 import pytest
 
 from models.artifact import read_manifest, verify
+from models.heads import Heads
+from models.lambdamart import LambdaMartConfig
+from models.networks import build
 from models.ranking import OnnxRanker, load_ranker
+from models.spec import POSITION_COLUMN
 from services.trainer.examples.examples import Examples
+from services.trainer.kinds import KINDS, Kind
 from services.trainer.learning.config import LearnConfig, Position
 from services.trainer.learning.fit import BASE_TREES, fit_challenger
-from services.trainer.ranking import TREES_FILE, Kind
-from tests.trainer.learning.world import champion, share_of_best, shown, wanted
+from services.trainer.learning.network import forget_places, scores_of
+from services.trainer.ranking import TREES_FILE, NetworkConfig
+from tests.trainer.learning.world import CHAMPIONS, HEADS, champion, pool_rows, share_of_best, shown, small_spec, wanted
 
 QUICK = LearnConfig(trees=40, epochs=8)
-KINDS: tuple[Kind, ...] = ("lambdamart", "dlrm")
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +35,15 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("champions") / "dlrm"
-    champion("dlrm", folder)
+def champions(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Path]:
+    """The folder of a champion of a kind, fitted when it is asked for first."""
+    parent = tmp_path_factory.mktemp("networks")
+
+    def folder(kind: Kind) -> Path:
+        if not (parent / kind).exists():
+            champion(kind, parent / kind)
+        return parent / kind
+
     return folder
 
 
@@ -47,9 +59,9 @@ def learned(ranker: Path, out: Path, position: Position, seed: int = 0, slates: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_clicks_make_a_ranker_that_orders_better_and_has_the_champions_spec(
-    kind: Kind, request: pytest.FixtureRequest, tmp_path: Path
+    kind: Kind, champions: Callable[[Kind], Path], tmp_path: Path
 ) -> None:
-    before: Path = request.getfixturevalue("trees" if kind == "lambdamart" else "network")
+    before = champions(kind)
     told: list[tuple[int, int]] = []
     train, valid = clicks(before)
     manifest = fit_challenger(
@@ -65,17 +77,45 @@ def test_clicks_make_a_ranker_that_orders_better_and_has_the_champions_spec(
     assert told
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["lambdamart", "dlrm"])
 def test_the_same_examples_and_seed_give_the_same_bytes(
-    kind: Kind, request: pytest.FixtureRequest, tmp_path: Path
+    kind: Kind, champions: Callable[[Kind], Path], tmp_path: Path
 ) -> None:
-    before: Path = request.getfixturevalue("trees" if kind == "lambdamart" else "network")
+    before = champions(kind)
     train, valid = clicks(before, slates=200)
     config = replace(QUICK, epochs=1)
     first, second = (
         fit_challenger(train, valid, before, tmp_path / name, config, seed=1) for name in ("first", "second")
     )
     assert (first.metrics, first.files, first.config) == (second.metrics, second.files, second.config)
+
+
+def test_clicks_teach_the_click_head_and_leave_the_others_as_they_were(
+    champions: Callable[[Kind], Path], tmp_path: Path
+) -> None:
+    before = champions("mmoe")
+    train, valid = clicks(before)
+    fit_challenger(train, valid, before, tmp_path / "new", QUICK)
+    old, new = load_ranker(before), load_ranker(tmp_path / "new")
+    assert (old.heads, new.heads) == tuple(Heads(HEADS, (1.0, 0.0, 0.0, 0.0), listwise) for listwise in (True, False))
+    logits, learnt = old.logits(valid.features), new.logits(valid.features)
+    alike = [np.corrcoef(learnt[:, head], logits[:, head])[0, 1] for head in range(4)]
+    assert min(alike[1:]) > 0.9
+    assert alike[0] < 0.9
+
+
+@pytest.mark.parametrize("kind", ["dlrm", "dcn_v2", "mmoe"])
+def test_a_network_that_forgot_the_places_scores_the_same_at_every_one(kind: Kind) -> None:
+    config, layout = CHAMPIONS[kind], small_spec().with_normalizer(pool_rows(np.random.default_rng(0), 200))
+    shape = config.shape if isinstance(config, NetworkConfig) else config
+    assert not isinstance(shape, LambdaMartConfig)
+    network = build(layout, shape)
+    top = pool_rows(np.random.default_rng(1), 20)
+    lower = top.copy()
+    lower[:, layout.columns.index(POSITION_COLUMN)] = 3.0
+    assert not np.allclose(scores_of(network, lower), scores_of(network, top), atol=1e-4)
+    forget_places(network, layout)
+    np.testing.assert_allclose(scores_of(network, lower), scores_of(network, top), atol=1e-6)
 
 
 def test_correcting_the_place_brings_the_order_closer_to_what_is_wanted(trees: Path, tmp_path: Path) -> None:

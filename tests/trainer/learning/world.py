@@ -8,22 +8,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dcn_v2 import DcnV2Config
 from models.dlrm import DlrmConfig
 from models.lambdamart import LambdaMartConfig
+from models.list_fit import ListFitConfig
+from models.mmoe import MmoeConfig
 from models.ranking import OnnxRanker, load_ranker
-from models.rows import LabelledRows
+from models.rows import REACTIONS, LabelledRows
 from models.spec import POSITION_COLUMN, FeatureSpec
 from services.trainer.examples.examples import CLICKED, Examples
-from services.trainer.ranking import Kind, RankerConfig, fit_ranker
+from services.trainer.kinds import Kind
+from services.trainer.ranking import NetworkConfig, RankerConfig, fit_ranker
 from services.trainer.ranking_dataset import RankingDataset
 from tests.models.small_catalog import catalog, spec
 
 SLATE = 10
 POOL = 30
 """Candidates a slate is chosen from."""
+FIT = ListFitConfig(epochs=4, batch_rows=1024)
+HEADS = ("click", "like", "love", "return")
 CHAMPIONS: dict[Kind, RankerConfig] = {
     "lambdamart": LambdaMartConfig(trees=40, leaves=15, min_rows_in_leaf=20),
     "dlrm": DlrmConfig(width=4, bottom=(16,), top=(16,), epochs=4, batch_rows=1024),
+    "dcn_v2": NetworkConfig(DcnV2Config(embedding=2, rank=4, deep=(16,)), FIT),
+    "mmoe": NetworkConfig(MmoeConfig(HEADS, (1.0, 0.0, 0.0, 0.0), embedding=2, experts=4, expert=(16,)), FIT),
 }
 
 
@@ -57,7 +65,9 @@ def champion(kind: Kind, folder: Path, seed: int = 0, queries: int = 400) -> Onn
     features = pool_rows(random, queries * POOL)
     noisy = (once(features) + random.gumbel(size=features.shape[0])).reshape(queries, POOL)
     labels = (np.arange(POOL) == noisy.argmax(axis=1)[:, None]).astype(np.float32).reshape(-1)
-    rows = LabelledRows(features, labels, np.ones(labels.size, np.float32), np.full(queries, POOL, np.int64))
+    reactions = np.where(labels[:, None] > 0, features[:, 4 : 4 + len(REACTIONS)] > 0, np.nan).astype(np.float32)
+    sizes = np.full(queries, POOL, np.int64)
+    rows = LabelledRows(features, labels, np.ones(labels.size, np.float32), sizes, reactions)
     dataset = RankingDataset(small_spec().with_normalizer(features), rows)
     fit_ranker(kind, dataset, folder, seed, config=CHAMPIONS[kind])
     return load_ranker(folder)
