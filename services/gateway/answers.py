@@ -58,6 +58,7 @@ class Answers:
             "served_by": journey.served_by,
             "degraded": [asdict(entry) for entry in journey.degraded],
             "model_versions": versions,
+            **({"objectives": dict(scores.objectives)} if scores is not None and scores.objectives else {}),
             "experiments": [{"key": key, "variant": variant} for key, variant in journey.experiments.items()],
             "items": self.cards(journey, found, scores, slate, reasons),
         }

@@ -12,7 +12,17 @@ from grpc_health.v1 import health_pb2
 from numpy.typing import NDArray
 
 from models.user import UserState
-from services.gateway.nouns import Candidates, ModelCard, Removed, RuleReport, Scores, Searched, Slate, SourceReport
+from services.gateway.nouns import (
+    Candidates,
+    ModelCard,
+    Objectives,
+    Removed,
+    RuleReport,
+    Scores,
+    Searched,
+    Slate,
+    SourceReport,
+)
 from services.gateway.search import Query
 from services.gateway.settings import GatewaySettings
 from services.pb import (
@@ -133,21 +143,53 @@ class Peers:
         answer = await call(self._retrieval.Search, request, timeout=timeout, peer="retrieval")
         return Searched(ids_from_proto(answer.ids), answer.by_words)
 
-    async def scores(self, user: UserState, found: Candidates, model: str, feature_rows: int, timeout: float) -> Scores:
-        """The ranker's scores, with the feature rows of the best `feature_rows` candidates."""
+    async def scores(
+        self,
+        user: UserState,
+        found: Candidates,
+        model: str,
+        feature_rows: int,
+        timeout: float,
+        objectives: Mapping[str, float] | None = None,
+        heads: bool = False,
+    ) -> Scores:
+        """The ranker's scores, with the feature rows of the best `feature_rows` candidates; by other `objectives` than
+        those in force, and with what each of the `heads` says, where that is asked for.
+        """
         request = ranker_pb2.RankRequest(
             user=user_to_proto(user),
             ids=found.ids.tolist(),
             retrieval_scores=matrix_to_proto(found.scores, found.columns) if found.columns else None,
             model=model,
             feature_rows=feature_rows,
+            objectives=objectives,
+            heads=heads,
         )
         answer = await call(self._ranker.Rank, request, timeout=timeout, peer="ranker")
         values, features = floats_from_bytes(answer.scores), matrix_from_proto(answer.features)
         places = np.fromiter(answer.feature_places, np.intp, len(answer.feature_places))
         if values.size != found.ids.size or features.shape[0] != places.size:
             raise Unavailable(f"The ranker answered {values.size} scores for {found.ids.size} candidates.")
-        return Scores(values, answer.model_version, answer.model_kind, features, tuple(answer.features.columns), places)
+        weights, told = dict(answer.objectives), matrix_from_proto(answer.heads)
+        if answer.heads.columns:
+            if told.shape[0] != values.size or set(answer.heads.columns) != weights.keys():
+                raise Unavailable("The ranker answered heads that do not fit its scores.")
+            weights = {head: weights[head] for head in answer.heads.columns}
+        return Scores(
+            values,
+            answer.model_version,
+            answer.model_kind,
+            features,
+            tuple(answer.features.columns),
+            places,
+            weights,
+            told,
+        )
+
+    async def objectives(self, timeout: float) -> Objectives:
+        """The heads of the champion and what they weigh; Conflict when it has none."""
+        request = ranker_pb2.ObjectivesRequest()
+        return objectives_of(await call(self._ranker.GetObjectives, request, timeout=timeout, peer="ranker"))
 
     async def slate(
         self, ids: NDArray[np.uint64], scores: NDArray[np.float32], n: int, surface: str, seed: int, timeout: float
@@ -189,6 +231,12 @@ class Peers:
     def names(self) -> tuple[str, ...]:
         """Every peer by name."""
         return tuple(self._channels)
+
+
+def objectives_of(answer: common_pb2.Objectives) -> Objectives:
+    """As ranker and trainer tell them."""
+    weights, defaults = ({head: told[head] for head in answer.heads} for told in (answer.weights, answer.defaults))
+    return Objectives(answer.model_version, answer.model_kind, tuple(answer.heads), weights, defaults)
 
 
 def _candidates(answer: retrieval_pb2.RetrieveResponse) -> Candidates:

@@ -23,6 +23,7 @@ from services.gateway.llm import Llm
 from services.gateway.nouns import Searched
 from services.gateway.people import People
 from services.gateway.pipeline import Pipeline
+from services.gateway.preview import Preview
 from services.gateway.publisher import CatalogPublisher
 from services.gateway.rollouts import Rollouts
 from services.gateway.search import Query
@@ -60,6 +61,7 @@ class Gateway:
     people: People
     traces: Traces
     rollouts: Rollouts
+    preview: Preview
     trainings: Trainings
     explainer: Explainer
     finder: Finder
@@ -119,12 +121,15 @@ def _assembled(
     traces = Traces(catalog, settings.traces, settings.trace_bytes)
     publisher = CatalogPublisher(log, catalog, timeout)
     retrieval_ms = settings.retrieval_ms
+    features = UserFeatures(settings.features_ms, peers, last_known, recent)
+    retrieval = Retrieval(retrieval_ms, peers, fallbacks, settings.candidates)
+    reranking = Reranking(settings.reranking_ms, peers, settings.shortlist)
     pipeline = Pipeline(
-        features=UserFeatures(settings.features_ms, peers, last_known, recent),
-        retrieval=Retrieval(retrieval_ms, peers, fallbacks, settings.candidates),
+        features=features,
+        retrieval=retrieval,
         listed=ListedScores(retrieval_ms, peers),
         ranking=Ranking(settings.ranking_ms, peers, settings.shortlist),
-        reranking=Reranking(settings.reranking_ms, peers, settings.shortlist),
+        reranking=reranking,
         filters=filters,
         catalog=catalog,
         traces=traces,
@@ -145,6 +150,7 @@ def _assembled(
         publisher=publisher,
         people=People(peers, catalog, publisher, last_known, recent, settings.peer_ms / 1000),
         traces=traces,
+        preview=Preview((features, retrieval, filters, reranking), peers, catalog, settings.peer_ms / 1000),
         rollouts=Rollouts(trainer, settings.peer_ms / 1000),
         trainings=Trainings(trainer, settings.peer_ms / 1000),
         explainer=Explainer(

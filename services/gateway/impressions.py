@@ -40,6 +40,7 @@ class Shown:
     columns: tuple[str, ...]
     features: NDArray[np.float32]
     versions: Mapping[str, str]
+    objectives: Mapping[str, float]
     traceparent: str = field(default_factory=traceparent)
     """Of the request: the record is made later, by the task that sends it."""
 
@@ -51,7 +52,7 @@ class Shown:
         features = scores.features_of(slate.rows)
         return cls(
             journey, found.ids[slate.rows], scores.values[slate.rows], slate.slots, slate.propensities,
-            scores.columns, features, versions,
+            scores.columns, features, versions, scores.objectives,
         )  # fmt: skip
 
     def record(self) -> Record:
@@ -72,6 +73,7 @@ class Shown:
             model_versions=self.versions,
             experiments=self.journey.experiments,
             served_by=self.journey.served_by,
+            objectives=self.objectives,
         )
         return Record(IMPRESSIONS, str(ask.user_id), impression.SerializeToString(), self.traceparent)
 

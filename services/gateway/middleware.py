@@ -118,7 +118,7 @@ class Guarded:
     Innermost, behind Limited: whoever guesses keys or cookies counts against the limits first.
     """
 
-    READS_BY_POST = frozenset({"/v1/recommendations", "/v1/rank", "/v1/search"})
+    READS_BY_POST = frozenset({"/v1/recommendations", "/v1/rank", "/v1/search", "/v1/objectives:preview"})
     """Calls that change nothing and are POST only because their question is long."""
 
     WRITES_OF_PAGE = frozenset({("POST", "/v1/events")})

@@ -129,6 +129,10 @@ class Scores:
     """C names."""
     places: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     """(K,) candidate of each row of `features`, best first."""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    """What each head of the model weighed; empty when it has one score."""
+    heads: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """(N, H) probabilities by head in the order of `objectives`, where they were asked for."""
 
     def features_of(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """(R, C) feature rows of R candidates; NaN for one whose row the ranker did not send."""
@@ -179,3 +183,14 @@ class ModelCard:
     loaded: bool
     metrics: Mapping[str, float]
     lineage: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """The heads of the ranker that serves, and what each weighs in the score."""
+
+    model_version: str
+    model_kind: str
+    heads: tuple[str, ...]
+    weights: Mapping[str, float]
+    defaults: Mapping[str, float]

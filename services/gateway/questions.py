@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from services.gateway.nouns import Ask
-from services.gateway.schemas import Sent, person
+from services.gateway.schemas import Sent, Weights, person
 from services.gateway.spelling import Category, ExternalId, Moment, QueryMoment, Surface, microseconds
 from services.runtime.ids import to_int
 
 MAX_SHOWN = 100
 MAX_LISTED = 1000
+MAX_PREVIEWED = 20
+"""Users of one preview."""
 MAX_QUERY = 400
 """Characters of a search."""
 
@@ -183,6 +185,34 @@ class UserQuery(Sent):
         """The same as a body."""
         fields = self.model_dump(exclude={"category"})
         return RecommendationRequest(user_id=user_id, filter=ItemFilter(category=self.category), **fields)
+
+
+class PreviewRequest(Sent):
+    """Whose lists to compare under which weights."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"weights": {"click": 1.0, "like": 0.5}, "user_id": "1", "n": 10}]}
+    )
+
+    weights: Weights
+    """By head; one that is left out weighs nothing."""
+    user_id: ExternalId | None = None
+    """For whom."""
+    user_ids: Annotated[list[ExternalId], Field(min_length=1, max_length=MAX_PREVIEWED)] | None = None
+    """For several."""
+    n: ShownExactly = 10
+    """Items of each list."""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> PreviewRequest:
+        if (self.user_id is None) == (self.user_ids is None):
+            raise ValueError("either user_id or user_ids must say for whom")
+        return self
+
+    @property
+    def users(self) -> list[str]:
+        """Everybody asked for, once."""
+        return list(dict.fromkeys(self.user_ids if self.user_ids is not None else [self.user_id or ""]))
 
 
 class SearchRequest(Sent):

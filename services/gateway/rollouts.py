@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 
+from services.gateway.clients import objectives_of
+from services.gateway.nouns import Objectives
 from services.pb import trainer_pb2, trainer_pb2_grpc
 from services.runtime.client import call
 
@@ -36,6 +39,12 @@ class Rollouts:
         change = trainer_pb2.ModelChange(name=name, version=version)
         answer = await call(self._stub.Promote, change, timeout=CHANGE_SECONDS, peer=PEER)
         return dict(answer.champions)
+
+    async def weigh(self, weights: Mapping[str, float]) -> Objectives:
+        """Weighs the heads of the ranker anew. Conflict when the champion has none, InvalidArgument for weights that
+        order nothing."""
+        change = trainer_pb2.ObjectivesChange(weights=weights)
+        return objectives_of(await call(self._stub.SetObjectives, change, timeout=CHANGE_SECONDS, peer=PEER))
 
     async def rollback(self, name: str) -> dict[str, str]:
         """Ends the rollout of a model, or brings the champion before this one back; the champions that serve now."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from models.heads import MOST
 from services.gateway.spelling import (
     Attribute,
     Category,
@@ -19,6 +20,20 @@ from services.gateway.spelling import (
 from services.runtime.ids import to_int
 
 MAX_EVENTS = 1000
+
+
+def _some_weight(weights: dict[str, float]) -> dict[str, float]:
+    if not any(weights.values()):
+        raise ValueError("at least one head must weigh something other than 0")
+    return weights
+
+
+Weight = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+Weights = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Weight],
+    Field(min_length=1, max_length=32),
+    AfterValidator(_some_weight),
+]
 
 
 class Sent(BaseModel):
@@ -132,6 +147,15 @@ class Promotion(Sent):
 
     version: Annotated[str, Field(pattern="^([0-9]{1,18})?$", examples=["13"])] = ""
     """Its number; the challenger when left out."""
+
+
+class ObjectivesBody(Sent):
+    """What each head of the ranker weighs."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"weights": {"click": 1.0, "like": 0.5}}]})
+
+    weights: Weights
+    """By head; one that is left out weighs nothing."""
 
 
 class TrainingAsked(Sent):

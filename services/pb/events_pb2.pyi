@@ -160,6 +160,26 @@ class Impression(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ObjectivesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
@@ -174,6 +194,7 @@ class Impression(_message.Message):
     MODEL_VERSIONS_FIELD_NUMBER: _builtins.int
     EXPERIMENTS_FIELD_NUMBER: _builtins.int
     SERVED_BY_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     user_id: _builtins.int
     session_id: _builtins.str
@@ -205,6 +226,10 @@ class Impression(_message.Message):
     def experiments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """key -> variant"""
 
+    @_builtins.property
+    def objectives(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """what each head of the ranker weighed; empty when it has one score"""
+
     def __init__(
         self,
         *,
@@ -222,10 +247,11 @@ class Impression(_message.Message):
         model_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         experiments: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         served_by: _builtins.str = ...,
+        objectives: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiments", b"experiments", "feature_columns", b"feature_columns", "features", b"features", "item_ids", b"item_ids", "model_versions", b"model_versions", "propensities", b"propensities", "recommendation_id", b"recommendation_id", "scores", b"scores", "served_by", b"served_by", "session_id", b"session_id", "slots", b"slots", "surface", b"surface", "ts_us", b"ts_us", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiments", b"experiments", "feature_columns", b"feature_columns", "features", b"features", "item_ids", b"item_ids", "model_versions", b"model_versions", "objectives", b"objectives", "propensities", b"propensities", "recommendation_id", b"recommendation_id", "scores", b"scores", "served_by", b"served_by", "session_id", b"session_id", "slots", b"slots", "surface", b"surface", "ts_us", b"ts_us", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

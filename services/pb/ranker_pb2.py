@@ -25,17 +25,27 @@ _sym_db = _symbol_database.Default()
 from services.pb import common_pb2 as services_dot_pb_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18services/pb/ranker.proto\x12\x07\x63\x61scade\x1a\x18services/pb/common.proto\"\x8c\x01\n\x0bRankRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\x0b\n\x03ids\x18\x02 \x03(\x06\x12)\n\x10retrieval_scores\x18\x03 \x01(\x0b\x32\x0f.cascade.Matrix\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0c\x66\x65\x61ture_rows\x18\x05 \x01(\r\"\x95\x01\n\x0cRankResponse\x12\x0e\n\x06scores\x18\x01 \x01(\x0c\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x12\n\nmodel_kind\x18\x03 \x01(\t\x12!\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x0f.cascade.Matrix\x12\x0f\n\x07unknown\x18\x05 \x03(\x06\x12\x16\n\x0e\x66\x65\x61ture_places\x18\x06 \x03(\r2\x84\x01\n\x06Ranker\x12\x33\n\x04Rank\x12\x14.cascade.RankRequest\x1a\x15.cascade.RankResponse\x12\x45\n\nListModels\x12\x1a.cascade.ListModelsRequest\x1a\x1b.cascade.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18services/pb/ranker.proto\x12\x07\x63\x61scade\x1a\x18services/pb/common.proto\"\x88\x02\n\x0bRankRequest\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x12.cascade.UserState\x12\x0b\n\x03ids\x18\x02 \x03(\x06\x12)\n\x10retrieval_scores\x18\x03 \x01(\x0b\x32\x0f.cascade.Matrix\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0c\x66\x65\x61ture_rows\x18\x05 \x01(\r\x12\x38\n\nobjectives\x18\x06 \x03(\x0b\x32$.cascade.RankRequest.ObjectivesEntry\x12\r\n\x05heads\x18\x07 \x01(\x08\x1a\x31\n\x0fObjectivesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa3\x02\n\x0cRankResponse\x12\x0e\n\x06scores\x18\x01 \x01(\x0c\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x12\n\nmodel_kind\x18\x03 \x01(\t\x12!\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x0f.cascade.Matrix\x12\x0f\n\x07unknown\x18\x05 \x03(\x06\x12\x16\n\x0e\x66\x65\x61ture_places\x18\x06 \x03(\r\x12\x39\n\nobjectives\x18\x07 \x03(\x0b\x32%.cascade.RankResponse.ObjectivesEntry\x12\x1e\n\x05heads\x18\x08 \x01(\x0b\x32\x0f.cascade.Matrix\x1a\x31\n\x0fObjectivesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x13\n\x11ObjectivesRequest2\xc6\x01\n\x06Ranker\x12\x33\n\x04Rank\x12\x14.cascade.RankRequest\x1a\x15.cascade.RankResponse\x12\x45\n\nListModels\x12\x1a.cascade.ListModelsRequest\x1a\x1b.cascade.ListModelsResponse\x12@\n\rGetObjectives\x12\x1a.cascade.ObjectivesRequest\x1a\x13.cascade.Objectivesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'services.pb.ranker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RANKREQUEST_OBJECTIVESENTRY']._loaded_options = None
+  _globals['_RANKREQUEST_OBJECTIVESENTRY']._serialized_options = b'8\001'
+  _globals['_RANKRESPONSE_OBJECTIVESENTRY']._loaded_options = None
+  _globals['_RANKRESPONSE_OBJECTIVESENTRY']._serialized_options = b'8\001'
   _globals['_RANKREQUEST']._serialized_start=64
-  _globals['_RANKREQUEST']._serialized_end=204
-  _globals['_RANKRESPONSE']._serialized_start=207
-  _globals['_RANKRESPONSE']._serialized_end=356
-  _globals['_RANKER']._serialized_start=359
-  _globals['_RANKER']._serialized_end=491
+  _globals['_RANKREQUEST']._serialized_end=328
+  _globals['_RANKREQUEST_OBJECTIVESENTRY']._serialized_start=279
+  _globals['_RANKREQUEST_OBJECTIVESENTRY']._serialized_end=328
+  _globals['_RANKRESPONSE']._serialized_start=331
+  _globals['_RANKRESPONSE']._serialized_end=622
+  _globals['_RANKRESPONSE_OBJECTIVESENTRY']._serialized_start=279
+  _globals['_RANKRESPONSE_OBJECTIVESENTRY']._serialized_end=328
+  _globals['_OBJECTIVESREQUEST']._serialized_start=624
+  _globals['_OBJECTIVESREQUEST']._serialized_end=643
+  _globals['_RANKER']._serialized_start=646
+  _globals['_RANKER']._serialized_end=844
 # @@protoc_insertion_point(module_scope)

@@ -23,15 +23,39 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class RankRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ObjectivesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USER_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     RETRIEVAL_SCORES_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     FEATURE_ROWS_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """"" or "champion", "challenger", or a version number"""
     feature_rows: _builtins.int
     """how many of the best candidates to return feature rows of; 0 for none"""
+    heads: _builtins.bool
+    """whether to tell what each head says"""
     @_builtins.property
     def user(self) -> _common_pb2.UserState: ...
     @_builtins.property
@@ -42,6 +66,10 @@ class RankRequest(_message.Message):
     def retrieval_scores(self) -> _common_pb2.Matrix:
         """N rows as retrieval returned them; may be empty"""
 
+    @_builtins.property
+    def objectives(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """weights of the heads for this request alone; empty for those in force"""
+
     def __init__(
         self,
         *,
@@ -50,10 +78,12 @@ class RankRequest(_message.Message):
         retrieval_scores: _common_pb2.Matrix | None = ...,
         model: _builtins.str = ...,
         feature_rows: _builtins.int = ...,
+        objectives: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        heads: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retrieval_scores", b"retrieval_scores", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_rows", b"feature_rows", "ids", b"ids", "model", b"model", "retrieval_scores", b"retrieval_scores", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_rows", b"feature_rows", "heads", b"heads", "ids", b"ids", "model", b"model", "objectives", b"objectives", "retrieval_scores", b"retrieval_scores", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -63,12 +93,34 @@ Global___RankRequest: _TypeAlias = RankRequest  # noqa: Y015
 class RankResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ObjectivesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SCORES_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     MODEL_KIND_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     FEATURE_PLACES_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     scores: _builtins.bytes
     """N little-endian float32, higher is better; NaN where the model could not score"""
     model_version: _builtins.str
@@ -86,6 +138,14 @@ class RankResponse(_message.Message):
     def feature_places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """K places in the request's ids, parallel to features"""
 
+    @_builtins.property
+    def objectives(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """what each head weighed in the scores; empty for a model with one score"""
+
+    @_builtins.property
+    def heads(self) -> _common_pb2.Matrix:
+        """N probabilities by head, when asked for and there are heads"""
+
     def __init__(
         self,
         *,
@@ -95,11 +155,28 @@ class RankResponse(_message.Message):
         features: _common_pb2.Matrix | None = ...,
         unknown: _abc.Iterable[_builtins.int] | None = ...,
         feature_places: _abc.Iterable[_builtins.int] | None = ...,
+        objectives: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        heads: _common_pb2.Matrix | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "heads", b"heads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_places", b"feature_places", "features", b"features", "model_kind", b"model_kind", "model_version", b"model_version", "scores", b"scores", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_places", b"feature_places", "features", b"features", "heads", b"heads", "model_kind", b"model_kind", "model_version", b"model_version", "objectives", b"objectives", "scores", b"scores", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankResponse: _TypeAlias = RankResponse  # noqa: Y015
+
+@_typing.final
+class ObjectivesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectivesRequest: _TypeAlias = ObjectivesRequest  # noqa: Y015

@@ -46,6 +46,11 @@ class RankerStub:
                 request_serializer=services_dot_pb_dot_common__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_common__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetObjectives = channel.unary_unary(
+                '/cascade.Ranker/GetObjectives',
+                request_serializer=services_dot_pb_dot_ranker__pb2.ObjectivesRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_common__pb2.Objectives.FromString,
+                _registered_method=True)
 
 
 class RankerServicer:
@@ -66,6 +71,13 @@ class RankerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetObjectives(self, request, context):
+        """The champion's heads and what they weigh. FAILED_PRECONDITION when it has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RankerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +90,11 @@ def add_RankerServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=services_dot_pb_dot_common__pb2.ListModelsRequest.FromString,
                     response_serializer=services_dot_pb_dot_common__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetObjectives': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetObjectives,
+                    request_deserializer=services_dot_pb_dot_ranker__pb2.ObjectivesRequest.FromString,
+                    response_serializer=services_dot_pb_dot_common__pb2.Objectives.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +152,33 @@ class Ranker:
             '/cascade.Ranker/ListModels',
             services_dot_pb_dot_common__pb2.ListModelsRequest.SerializeToString,
             services_dot_pb_dot_common__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetObjectives(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cascade.Ranker/GetObjectives',
+            services_dot_pb_dot_ranker__pb2.ObjectivesRequest.SerializeToString,
+            services_dot_pb_dot_common__pb2.Objectives.FromString,
             options,
             channel_credentials,
             insecure,

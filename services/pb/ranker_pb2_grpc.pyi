@@ -38,6 +38,8 @@ class RankerStub:
     """One score per candidate, order and length kept. An unknown item gets a score from what is known of the rest."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_common_pb2.ListModelsRequest, _common_pb2.ListModelsResponse]
     """Versions of the ranker."""
+    GetObjectives: _grpc.UnaryUnaryMultiCallable[_ranker_pb2.ObjectivesRequest, _common_pb2.Objectives]
+    """The champion's heads and what they weigh. FAILED_PRECONDITION when it has none."""
 
 @_typing.type_check_only
 class RankerAsyncStub(RankerStub):
@@ -48,6 +50,8 @@ class RankerAsyncStub(RankerStub):
     """One score per candidate, order and length kept. An unknown item gets a score from what is known of the rest."""
     ListModels: _aio.UnaryUnaryMultiCallable[_common_pb2.ListModelsRequest, _common_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Versions of the ranker."""
+    GetObjectives: _aio.UnaryUnaryMultiCallable[_ranker_pb2.ObjectivesRequest, _common_pb2.Objectives]  # type: ignore[assignment]
+    """The champion's heads and what they weigh. FAILED_PRECONDITION when it has none."""
 
 class RankerServicer(metaclass=_abc_1.ABCMeta):
     """Scores for candidates, from the ranker's own item table and the champion or a challenger."""
@@ -67,5 +71,13 @@ class RankerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_common_pb2.ListModelsResponse, _abc.Awaitable[_common_pb2.ListModelsResponse]]:
         """Versions of the ranker."""
+
+    @_abc_1.abstractmethod
+    def GetObjectives(
+        self,
+        request: _ranker_pb2.ObjectivesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.Objectives, _abc.Awaitable[_common_pb2.Objectives]]:
+        """The champion's heads and what they weigh. FAILED_PRECONDITION when it has none."""
 
 def add_RankerServicer_to_server(servicer: RankerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

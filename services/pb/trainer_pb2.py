@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from services.pb import common_pb2 as services_dot_pb_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19services/pb/trainer.proto\x12\x07\x63\x61scade\"\x18\n\x08StartRun\x12\x0c\n\x04kind\x18\x01 \x01(\t\"\xa9\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04\x64one\x18\x06 \x01(\r\x12\x0f\n\x07planned\x18\x07 \x01(\r\x12\x12\n\nstarted_us\x18\x08 \x01(\x10\x12\x10\n\x08\x65nded_us\x18\t \x01(\x10\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x0b \x01(\t\x12\x10\n\x08\x65xamples\x18\x0c \x01(\x04\x12,\n\x08versions\x18\r \x03(\x0b\x32\x1a.cascade.Run.VersionsEntry\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x0f\n\rStatusRequest\"\x8d\x01\n\x0eTrainingStatus\x12\x1d\n\x07\x63urrent\x18\x01 \x01(\x0b\x32\x0c.cascade.Run\x12\x1c\n\x06recent\x18\x02 \x03(\x0b\x32\x0c.cascade.Run\x12\x0f\n\x07next_us\x18\x03 \x01(\x10\x12\x14\n\x0cnew_examples\x18\x04 \x01(\x04\x12\x17\n\x0f\x65xamples_wanted\x18\x05 \x01(\x04\"\x10\n\x0eRolloutRequest\"\xe7\x02\n\x07Rollout\x12\x12\n\nrollout_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\r\n\x05share\x18\x03 \x01(\x02\x12\x0e\n\x06shadow\x18\x04 \x01(\x08\x12\x36\n\x0b\x63hallengers\x18\x05 \x03(\x0b\x32!.cascade.Rollout.ChallengersEntry\x12\x32\n\tchampions\x18\x06 \x03(\x0b\x32\x1f.cascade.Rollout.ChampionsEntry\x12\x10\n\x08since_us\x18\x07 \x01(\x10\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12&\n\nguardrails\x18\t \x03(\x0b\x32\x12.cascade.Guardrail\x1a\x32\n\x10\x43hallengersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0e\x43hampionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\tGuardrail\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63hampion\x18\x02 \x01(\x01\x12\x12\n\nchallenger\x18\x03 \x01(\x01\x12\r\n\x05limit\x18\x04 \x01(\x01\x12\x10\n\x08\x62reached\x18\x05 \x01(\x08\x12\x0f\n\x07samples\x18\x06 \x01(\x04\",\n\x0bModelChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"y\n\x0cModelChanged\x12\x37\n\tchampions\x18\x01 \x03(\x0b\x32$.cascade.ModelChanged.ChampionsEntry\x1a\x30\n\x0e\x43hampionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xae\x01\n\x08Training\x12(\n\x05Start\x12\x11.cascade.StartRun\x1a\x0c.cascade.Run\x12<\n\tGetStatus\x12\x16.cascade.StatusRequest\x1a\x17.cascade.TrainingStatus\x12:\n\x05Watch\x12\x16.cascade.StatusRequest\x1a\x17.cascade.TrainingStatus0\x01\x32\xf1\x01\n\x08Rollouts\x12\x37\n\nGetRollout\x12\x17.cascade.RolloutRequest\x1a\x10.cascade.Rollout\x12;\n\x0cWatchRollout\x12\x17.cascade.RolloutRequest\x1a\x10.cascade.Rollout0\x01\x12\x36\n\x07Promote\x12\x14.cascade.ModelChange\x1a\x15.cascade.ModelChanged\x12\x37\n\x08Rollback\x12\x14.cascade.ModelChange\x1a\x15.cascade.ModelChangedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19services/pb/trainer.proto\x12\x07\x63\x61scade\x1a\x18services/pb/common.proto\"\x18\n\x08StartRun\x12\x0c\n\x04kind\x18\x01 \x01(\t\"\xa9\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04\x64one\x18\x06 \x01(\r\x12\x0f\n\x07planned\x18\x07 \x01(\r\x12\x12\n\nstarted_us\x18\x08 \x01(\x10\x12\x10\n\x08\x65nded_us\x18\t \x01(\x10\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x0b \x01(\t\x12\x10\n\x08\x65xamples\x18\x0c \x01(\x04\x12,\n\x08versions\x18\r \x03(\x0b\x32\x1a.cascade.Run.VersionsEntry\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x0f\n\rStatusRequest\"\x8d\x01\n\x0eTrainingStatus\x12\x1d\n\x07\x63urrent\x18\x01 \x01(\x0b\x32\x0c.cascade.Run\x12\x1c\n\x06recent\x18\x02 \x03(\x0b\x32\x0c.cascade.Run\x12\x0f\n\x07next_us\x18\x03 \x01(\x10\x12\x14\n\x0cnew_examples\x18\x04 \x01(\x04\x12\x17\n\x0f\x65xamples_wanted\x18\x05 \x01(\x04\"\x10\n\x0eRolloutRequest\"\xe7\x02\n\x07Rollout\x12\x12\n\nrollout_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\r\n\x05share\x18\x03 \x01(\x02\x12\x0e\n\x06shadow\x18\x04 \x01(\x08\x12\x36\n\x0b\x63hallengers\x18\x05 \x03(\x0b\x32!.cascade.Rollout.ChallengersEntry\x12\x32\n\tchampions\x18\x06 \x03(\x0b\x32\x1f.cascade.Rollout.ChampionsEntry\x12\x10\n\x08since_us\x18\x07 \x01(\x10\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12&\n\nguardrails\x18\t \x03(\x0b\x32\x12.cascade.Guardrail\x1a\x32\n\x10\x43hallengersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0e\x43hampionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\tGuardrail\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63hampion\x18\x02 \x01(\x01\x12\x12\n\nchallenger\x18\x03 \x01(\x01\x12\r\n\x05limit\x18\x04 \x01(\x01\x12\x10\n\x08\x62reached\x18\x05 \x01(\x08\x12\x0f\n\x07samples\x18\x06 \x01(\x04\",\n\x0bModelChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"y\n\x0cModelChanged\x12\x37\n\tchampions\x18\x01 \x03(\x0b\x32$.cascade.ModelChanged.ChampionsEntry\x1a\x30\n\x0e\x43hampionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"{\n\x10ObjectivesChange\x12\x37\n\x07weights\x18\x01 \x03(\x0b\x32&.cascade.ObjectivesChange.WeightsEntry\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x32\xae\x01\n\x08Training\x12(\n\x05Start\x12\x11.cascade.StartRun\x1a\x0c.cascade.Run\x12<\n\tGetStatus\x12\x16.cascade.StatusRequest\x1a\x17.cascade.TrainingStatus\x12:\n\x05Watch\x12\x16.cascade.StatusRequest\x1a\x17.cascade.TrainingStatus0\x01\x32\xb2\x02\n\x08Rollouts\x12\x37\n\nGetRollout\x12\x17.cascade.RolloutRequest\x1a\x10.cascade.Rollout\x12;\n\x0cWatchRollout\x12\x17.cascade.RolloutRequest\x1a\x10.cascade.Rollout0\x01\x12\x36\n\x07Promote\x12\x14.cascade.ModelChange\x1a\x15.cascade.ModelChanged\x12\x37\n\x08Rollback\x12\x14.cascade.ModelChange\x1a\x15.cascade.ModelChanged\x12?\n\rSetObjectives\x12\x19.cascade.ObjectivesChange\x1a\x13.cascade.Objectivesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,34 +40,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLOUT_CHAMPIONSENTRY']._serialized_options = b'8\001'
   _globals['_MODELCHANGED_CHAMPIONSENTRY']._loaded_options = None
   _globals['_MODELCHANGED_CHAMPIONSENTRY']._serialized_options = b'8\001'
-  _globals['_STARTRUN']._serialized_start=38
-  _globals['_STARTRUN']._serialized_end=62
-  _globals['_RUN']._serialized_start=65
-  _globals['_RUN']._serialized_end=362
-  _globals['_RUN_VERSIONSENTRY']._serialized_start=315
-  _globals['_RUN_VERSIONSENTRY']._serialized_end=362
-  _globals['_STATUSREQUEST']._serialized_start=364
-  _globals['_STATUSREQUEST']._serialized_end=379
-  _globals['_TRAININGSTATUS']._serialized_start=382
-  _globals['_TRAININGSTATUS']._serialized_end=523
-  _globals['_ROLLOUTREQUEST']._serialized_start=525
-  _globals['_ROLLOUTREQUEST']._serialized_end=541
-  _globals['_ROLLOUT']._serialized_start=544
-  _globals['_ROLLOUT']._serialized_end=903
-  _globals['_ROLLOUT_CHALLENGERSENTRY']._serialized_start=803
-  _globals['_ROLLOUT_CHALLENGERSENTRY']._serialized_end=853
-  _globals['_ROLLOUT_CHAMPIONSENTRY']._serialized_start=855
-  _globals['_ROLLOUT_CHAMPIONSENTRY']._serialized_end=903
-  _globals['_GUARDRAIL']._serialized_start=905
-  _globals['_GUARDRAIL']._serialized_end=1018
-  _globals['_MODELCHANGE']._serialized_start=1020
-  _globals['_MODELCHANGE']._serialized_end=1064
-  _globals['_MODELCHANGED']._serialized_start=1066
-  _globals['_MODELCHANGED']._serialized_end=1187
-  _globals['_MODELCHANGED_CHAMPIONSENTRY']._serialized_start=855
-  _globals['_MODELCHANGED_CHAMPIONSENTRY']._serialized_end=903
-  _globals['_TRAINING']._serialized_start=1190
-  _globals['_TRAINING']._serialized_end=1364
-  _globals['_ROLLOUTS']._serialized_start=1367
-  _globals['_ROLLOUTS']._serialized_end=1608
+  _globals['_OBJECTIVESCHANGE_WEIGHTSENTRY']._loaded_options = None
+  _globals['_OBJECTIVESCHANGE_WEIGHTSENTRY']._serialized_options = b'8\001'
+  _globals['_STARTRUN']._serialized_start=64
+  _globals['_STARTRUN']._serialized_end=88
+  _globals['_RUN']._serialized_start=91
+  _globals['_RUN']._serialized_end=388
+  _globals['_RUN_VERSIONSENTRY']._serialized_start=341
+  _globals['_RUN_VERSIONSENTRY']._serialized_end=388
+  _globals['_STATUSREQUEST']._serialized_start=390
+  _globals['_STATUSREQUEST']._serialized_end=405
+  _globals['_TRAININGSTATUS']._serialized_start=408
+  _globals['_TRAININGSTATUS']._serialized_end=549
+  _globals['_ROLLOUTREQUEST']._serialized_start=551
+  _globals['_ROLLOUTREQUEST']._serialized_end=567
+  _globals['_ROLLOUT']._serialized_start=570
+  _globals['_ROLLOUT']._serialized_end=929
+  _globals['_ROLLOUT_CHALLENGERSENTRY']._serialized_start=829
+  _globals['_ROLLOUT_CHALLENGERSENTRY']._serialized_end=879
+  _globals['_ROLLOUT_CHAMPIONSENTRY']._serialized_start=881
+  _globals['_ROLLOUT_CHAMPIONSENTRY']._serialized_end=929
+  _globals['_GUARDRAIL']._serialized_start=931
+  _globals['_GUARDRAIL']._serialized_end=1044
+  _globals['_MODELCHANGE']._serialized_start=1046
+  _globals['_MODELCHANGE']._serialized_end=1090
+  _globals['_MODELCHANGED']._serialized_start=1092
+  _globals['_MODELCHANGED']._serialized_end=1213
+  _globals['_MODELCHANGED_CHAMPIONSENTRY']._serialized_start=881
+  _globals['_MODELCHANGED_CHAMPIONSENTRY']._serialized_end=929
+  _globals['_OBJECTIVESCHANGE']._serialized_start=1215
+  _globals['_OBJECTIVESCHANGE']._serialized_end=1338
+  _globals['_OBJECTIVESCHANGE_WEIGHTSENTRY']._serialized_start=1292
+  _globals['_OBJECTIVESCHANGE_WEIGHTSENTRY']._serialized_end=1338
+  _globals['_TRAINING']._serialized_start=1341
+  _globals['_TRAINING']._serialized_end=1515
+  _globals['_ROLLOUTS']._serialized_start=1518
+  _globals['_ROLLOUTS']._serialized_end=1824
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from services.pb import common_pb2 as services_dot_pb_dot_common__pb2
 from services.pb import trainer_pb2 as services_dot_pb_dot_trainer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -219,6 +220,11 @@ class RolloutsStub:
                 request_serializer=services_dot_pb_dot_trainer__pb2.ModelChange.SerializeToString,
                 response_deserializer=services_dot_pb_dot_trainer__pb2.ModelChanged.FromString,
                 _registered_method=True)
+        self.SetObjectives = channel.unary_unary(
+                '/cascade.Rollouts/SetObjectives',
+                request_serializer=services_dot_pb_dot_trainer__pb2.ObjectivesChange.SerializeToString,
+                response_deserializer=services_dot_pb_dot_common__pb2.Objectives.FromString,
+                _registered_method=True)
 
 
 class RolloutsServicer:
@@ -252,6 +258,13 @@ class RolloutsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetObjectives(self, request, context):
+        """Weighs the heads of the ranker anew, for every version that has them. FAILED_PRECONDITION when the champion has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RolloutsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -274,6 +287,11 @@ def add_RolloutsServicer_to_server(servicer, server):
                     servicer.Rollback,
                     request_deserializer=services_dot_pb_dot_trainer__pb2.ModelChange.FromString,
                     response_serializer=services_dot_pb_dot_trainer__pb2.ModelChanged.SerializeToString,
+            ),
+            'SetObjectives': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetObjectives,
+                    request_deserializer=services_dot_pb_dot_trainer__pb2.ObjectivesChange.FromString,
+                    response_serializer=services_dot_pb_dot_common__pb2.Objectives.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -385,6 +403,33 @@ class Rollouts:
             '/cascade.Rollouts/Rollback',
             services_dot_pb_dot_trainer__pb2.ModelChange.SerializeToString,
             services_dot_pb_dot_trainer__pb2.ModelChanged.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetObjectives(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cascade.Rollouts/SetObjectives',
+            services_dot_pb_dot_trainer__pb2.ObjectivesChange.SerializeToString,
+            services_dot_pb_dot_common__pb2.Objectives.FromString,
             options,
             channel_credentials,
             insecure,

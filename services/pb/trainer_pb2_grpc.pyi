@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from services.pb import common_pb2 as _common_pb2
 from services.pb import trainer_pb2 as _trainer_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -95,6 +96,8 @@ class RolloutsStub:
     """Makes a version the champion, without waiting for the rollout. NOT_FOUND for a version that is not there."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.ModelChange, _trainer_pb2.ModelChanged]
     """Ends the rollout the model is in, or makes the champion before this one the champion again."""
+    SetObjectives: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.ObjectivesChange, _common_pb2.Objectives]
+    """Weighs the heads of the ranker anew, for every version that has them. FAILED_PRECONDITION when the champion has none."""
 
 @_typing.type_check_only
 class RolloutsAsyncStub(RolloutsStub):
@@ -108,6 +111,8 @@ class RolloutsAsyncStub(RolloutsStub):
     """Makes a version the champion, without waiting for the rollout. NOT_FOUND for a version that is not there."""
     Rollback: _aio.UnaryUnaryMultiCallable[_trainer_pb2.ModelChange, _trainer_pb2.ModelChanged]  # type: ignore[assignment]
     """Ends the rollout the model is in, or makes the champion before this one the champion again."""
+    SetObjectives: _aio.UnaryUnaryMultiCallable[_trainer_pb2.ObjectivesChange, _common_pb2.Objectives]  # type: ignore[assignment]
+    """Weighs the heads of the ranker anew, for every version that has them. FAILED_PRECONDITION when the champion has none."""
 
 class RolloutsServicer(metaclass=_abc_1.ABCMeta):
     """Which version of a model serves whom. Called by the gateway, which follows WatchRollout."""
@@ -142,5 +147,13 @@ class RolloutsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trainer_pb2.ModelChanged, _abc.Awaitable[_trainer_pb2.ModelChanged]]:
         """Ends the rollout the model is in, or makes the champion before this one the champion again."""
+
+    @_abc_1.abstractmethod
+    def SetObjectives(
+        self,
+        request: _trainer_pb2.ObjectivesChange,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.Objectives, _abc.Awaitable[_common_pb2.Objectives]]:
+        """Weighs the heads of the ranker anew, for every version that has them. FAILED_PRECONDITION when the champion has none."""
 
 def add_RolloutsServicer_to_server(servicer: RolloutsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ class Scored:
     """(N, F) the rows the scores came from."""
     unknown: NDArray[np.uint64]
     """Candidates that the item table does not have."""
+    logits: NDArray[np.float32] | None = None
+    """(N, H) of a ranker whose heads were weighed."""
 
 
 def score_candidates(
@@ -33,10 +35,17 @@ def score_candidates(
     ids: NDArray[np.uint64],
     retrieval_scores: NDArray[np.float32] | None,
     at_ms: int,
+    weights: Mapping[str, float] | None = None,
 ) -> Scored:
-    """Scores N candidates as of one moment; `retrieval_scores` is (N, len(RETRIEVAL_COLUMNS)) or None."""
+    """Scores N candidates as of one moment; `retrieval_scores` is (N, len(RETRIEVAL_COLUMNS)) or None. `weights` are
+    those of a ranker's heads; without them the score is the ranker's own.
+    """
     features = ranker.spec.assemble(user, items, ids, retrieval_scores, at_ms)
-    return Scored(ranker.score(features), features, ids[items.rows_of(ids) < 0])
+    unknown = ids[items.rows_of(ids) < 0]
+    if ranker.heads is None or weights is None:
+        return Scored(ranker.score(features), features, unknown)
+    logits = ranker.logits(features)
+    return Scored(ranker.heads.combined(logits, weights), features, unknown, logits)
 
 
 def in_spec_order(scores: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:

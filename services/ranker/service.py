@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +12,11 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from models.heads import Heads, wrong_with
 from services.pb import common_pb2, ranker_pb2, ranker_pb2_grpc
-from services.ranker.scoring import best_places, in_spec_order, score_candidates
+from services.ranker.scoring import Scored, best_places, in_spec_order, score_candidates
 from services.ranker.settings import RankerSettings
-from services.ranker.versions import Versions, keep_fresh, require_champion
+from services.ranker.versions import LoadedVersion, Versions, keep_fresh, require_champion
 from services.runtime.convert import (
     ids_from_proto,
     matrix_from_proto,
@@ -26,6 +27,7 @@ from services.runtime.convert import (
 from services.runtime.errors import InvalidArgument, TooLarge
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.metrics import ITEMS
+from services.runtime.objectives import no_heads, objectives_to_proto
 from services.runtime.registry import Registry
 from services.runtime.server import Door, Service
 from services.runtime.tracing import part
@@ -45,6 +47,7 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
 
     async def Rank(self, request: ranker_pb2.RankRequest, context: Context) -> ranker_pb2.RankResponse:
         chosen = self._versions.choose(request.model)
+        weights = self._weights(chosen, request.objectives)
         if len(request.ids) > MOST_CANDIDATES:
             raise TooLarge(f"ids has {len(request.ids)} candidates; the limit is {MOST_CANDIDATES}.", field="ids")
         # Scored on the event loop: at a millisecond or two a hand-over to a thread would cost more than it frees.
@@ -57,6 +60,7 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
                 ids_from_proto(request.ids),
                 _retrieval_scores(request),
                 at_ms=user.at_ms or time.time_ns() // 1_000_000,
+                weights=weights,
             )
             span.tell("cascade.model.version", chosen.version)
             span.tell("cascade.items", len(request.ids))
@@ -68,6 +72,8 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
             features=matrix_to_proto(scored.features[best], chosen.ranker.spec.columns) if best.size else None,
             feature_places=best.tolist(),
             unknown=scored.unknown.tolist(),
+            objectives=weights,
+            heads=_heads(chosen.ranker.heads, scored) if request.heads else None,
         )
 
     async def ListModels(
@@ -75,6 +81,30 @@ class RankerService(ranker_pb2_grpc.RankerServicer):
     ) -> common_pb2.ListModelsResponse:
         listed = await asyncio.to_thread(self._versions.listed)
         return common_pb2.ListModelsResponse(models=[version_to_proto(found, loaded) for found, loaded in listed])
+
+    async def GetObjectives(self, request: ranker_pb2.ObjectivesRequest, context: Context) -> common_pb2.Objectives:
+        champion = self._versions.choose("")
+        kind, heads = champion.ranker.kind, champion.ranker.heads
+        if heads is None:
+            raise no_heads(champion.version, kind)
+        return objectives_to_proto(champion.version, kind, heads, self._versions.objectives)
+
+    def _weights(self, chosen: LoadedVersion, asked: Mapping[str, float]) -> dict[str, float] | None:
+        """What each head weighs in this request; None for a version with one score."""
+        heads = chosen.ranker.heads
+        if heads is None:
+            if asked:
+                raise no_heads(chosen.version, chosen.ranker.kind)
+            return None
+        if asked and (reason := wrong_with(asked, heads)):
+            raise InvalidArgument(reason, field="objectives")
+        return heads.weights(asked or self._versions.objectives)
+
+
+def _heads(heads: Heads | None, scored: Scored) -> common_pb2.Matrix | None:
+    if heads is None or scored.logits is None:
+        return None
+    return matrix_to_proto(heads.probabilities(scored.logits), heads.names)
 
 
 def _retrieval_scores(request: ranker_pb2.RankRequest) -> NDArray[np.float32] | None:

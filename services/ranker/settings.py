@@ -21,6 +21,6 @@ class RankerSettings(ServiceSettings):
     catalog_seconds: float = Field(60.0, gt=0, le=3600)
     """How long to wait at start-up for the whole catalog, in seconds."""
     poll_seconds: float = Field(1.0, gt=0, le=3600)
-    """How often the registry is asked whether champion, challenger or previous changed, in seconds."""
+    """How often the registry is asked whether champion, challenger, previous or the objectives changed, in seconds."""
     kept_versions: int = Field(4, ge=3, le=32)
     """Versions in memory at most: champion, challenger, previous, and those that were so most recently."""

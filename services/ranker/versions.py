@@ -15,6 +15,7 @@ from services.runtime.errors import NotFound, SettingsError
 from services.runtime.itemfeed import ItemFeed
 from services.runtime.logs import get_logger
 from services.runtime.metrics import model_loaded, model_retired
+from services.runtime.objectives import NOTE, noted_objectives
 from services.runtime.registry import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Registry
 from services.runtime.setbacks import Setbacks
 
@@ -64,6 +65,8 @@ class Versions:
         self._kept = kept
         self._now = InMemory({}, {})
         self._setbacks = Setbacks(RETRY_SECONDS)
+        self.objectives: Mapping[str, float] = {}
+        """What somebody weighed the heads by; empty when nobody did. Replaced as one."""
 
     def choose(self, model: str) -> LoadedVersion:
         """The version a request asks for: an alias, "" for the champion, or a number. NotFound when not in memory."""
@@ -89,10 +92,11 @@ class Versions:
             raise SettingsError(f"The champion of 'ranker' cannot be loaded. {error}") from error
 
     def refresh(self) -> bool:
-        """Follows the registry's aliases; True when there is a champion. Blocks: call it in a thread.
+        """Follows the registry's aliases and objectives; True when there is a champion. Blocks: call it in a thread.
 
         Without a champion in the registry all stays. Unavailable while the registry is away.
         """
+        self._follow_objectives()
         found = self._registry.aliases(MODEL)
         wanted = {alias: found[alias] for alias in ALIASES if alias in found}
         if CHAMPION not in wanted:
@@ -104,6 +108,18 @@ class Versions:
         others = {version: self._tried(version) for version in wanted.values()}
         self._serve(wanted, {version: loaded for version, loaded in others.items() if loaded is not None})
         return True
+
+    def _follow_objectives(self) -> None:
+        try:
+            wanted = noted_objectives(self._registry)
+        except ValueError as error:
+            if self._setbacks.failed(NOTE, str(error)):
+                log.warning("objectives not read", reason=str(error))
+            return
+        self._setbacks.worked(NOTE)
+        if wanted != self.objectives:
+            log.info("objectives", weights=wanted)
+            self.objectives = wanted
 
     def _serve(self, wanted: Mapping[str, str], fresh: Mapping[str, LoadedVersion]) -> None:
         having = {**self._now.versions, **fresh}

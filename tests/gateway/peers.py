@@ -10,7 +10,9 @@ from typing import Any
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
+from models.heads import Heads
 from models.items import ITEM_COLUMNS, ItemRows
 from models.user import UserState
 from services.pb import (
@@ -28,12 +30,14 @@ from services.pb import (
 )
 from services.runtime.convert import floats_from_bytes, items_to_proto, user_to_proto
 from services.runtime.errors import CascadeError
+from services.runtime.objectives import no_heads, objectives_to_proto
 from tests.gateway.llm_peer import LlmPeer
 from tests.gateway.switches import Switches
 from tests.gateway.trainer_peer import TrainerPeer
 
 ITEMS = (*range(1, 41), 296, 318, 858)
 """Item ids; the larger the id, the older and the less popular, and the better for the ranker."""
+HEADS = ("click", "like")
 GENRES = ("Action", "Comedy", "Drama")
 
 
@@ -174,6 +178,8 @@ class RankerPeer(ranker_pb2_grpc.RankerServicer):
         """Model -> what it says of every candidate."""
         self.turned = False
         """The challenger ranks the other way round."""
+        self.objectives: dict[str, float] | None = None
+        """What its heads weigh, `click`, which rises with the id, and `like`, which falls; None for one score."""
 
     async def Rank(self, request: ranker_pb2.RankRequest, context: Any) -> ranker_pb2.RankResponse:
         await self.switches.applied(request, context)
@@ -184,15 +190,37 @@ class RankerPeer(ranker_pb2_grpc.RankerServicer):
             await asyncio.Event().wait()
         scores = np.array(ids, "<f4") / (-1000 if self.turned and request.model == "challenger" else 1000)
         scores[:] = self.strange.get(request.model, scores)
+        weights, heads = await self._weighed(request, context)
+        if weights:
+            scores[:] = heads @ np.array([weights.get("click", 0), weights.get("like", 0)], "<f4")
         rows = np.stack([scores, np.full(len(ids), np.nan, "<f4")], axis=1).astype("<f4")
         return ranker_pb2.RankResponse(
             scores=scores.tobytes(),
             model_version="13" if request.model == "challenger" else "12",
-            model_kind="lambdamart",
+            model_kind="mmoe" if weights else "lambdamart",
             features=common_pb2.Matrix(rows=len(ids), columns=["size", "mystery"], values=rows.tobytes()),
             unknown=[number for number in ids if number not in ITEMS],
             feature_places=range(len(ids)),
+            objectives=weights,
+            heads=common_pb2.Matrix(rows=len(ids), columns=HEADS, values=heads.tobytes())
+            if weights and request.heads
+            else None,
         )
+
+    async def GetObjectives(self, request: ranker_pb2.ObjectivesRequest, context: Any) -> common_pb2.Objectives:
+        await self.switches.applied(request, context)
+        if self.objectives is None:
+            error = no_heads("12", "lambdamart")
+            await context.abort(error.code, error.sentence)
+        return objectives_to_proto("12", "mmoe", Heads(HEADS, (1.0, 0.0)), self.objectives or {})
+
+    async def _weighed(self, request: ranker_pb2.RankRequest, context: Any) -> tuple[dict[str, float], NDArray[Any]]:
+        click = np.array(request.ids, "<f4") / 1000
+        if not set(request.objectives) <= set(HEADS):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "There is no such head.")
+        asked = dict(request.objectives) or self.objectives
+        weights = {} if self.objectives is None else {head: (asked or {}).get(head, 0.0) for head in HEADS}
+        return weights, np.stack([click, 1 - click], axis=1).astype("<f4")
 
     async def ListModels(self, request: common_pb2.ListModelsRequest, context: Any) -> common_pb2.ListModelsResponse:
         await self.switches.applied(request, context)

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from services.pb import trainer_pb2, trainer_pb2_grpc
+import grpc
+
+from models.heads import Heads
+from services.pb import common_pb2, trainer_pb2, trainer_pb2_grpc
+from services.runtime.objectives import objectives_to_proto
 
 
 class TrainerPeer(trainer_pb2_grpc.RolloutsServicer, trainer_pb2_grpc.TrainingServicer):
@@ -42,6 +46,11 @@ class TrainerPeer(trainer_pb2_grpc.RolloutsServicer, trainer_pb2_grpc.TrainingSe
 
     async def Rollback(self, request: trainer_pb2.ModelChange, context: Any) -> trainer_pb2.ModelChanged:
         return trainer_pb2.ModelChanged(champions={request.name: "12"})
+
+    async def SetObjectives(self, request: trainer_pb2.ObjectivesChange, context: Any) -> common_pb2.Objectives:
+        if not set(request.weights) <= {"click", "like"}:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "There is no head 'buy'; there are click, like.")
+        return objectives_to_proto("12", "mmoe", Heads(("click", "like"), (1.0, 0.0)), request.weights)
 
     async def Start(self, request: trainer_pb2.StartRun, context: Any) -> trainer_pb2.Run:
         return trainer_pb2.Run(run_id="1", kind=request.kind, state="running")

@@ -9,13 +9,14 @@ from typing import Any, Self
 
 import grpc
 
-from services.pb import trainer_pb2, trainer_pb2_grpc
+from services.pb import common_pb2, trainer_pb2, trainer_pb2_grpc
 from services.runtime.errors import CascadeError
 from services.runtime.logs import get_logger
 from services.runtime.registry import Registry
 from services.runtime.setbacks import Setbacks
 from services.trainer.rollout.conductor import Conductor, View
 from services.trainer.rollout.machine import SHADOW
+from services.trainer.rollout.objectives import set_objectives
 from services.trainer.rollout.release import promote, rollback
 from services.trainer.settings import TrainerSettings
 
@@ -69,6 +70,11 @@ class Rollouts(trainer_pb2_grpc.RolloutsServicer):
 
     async def Rollback(self, request: trainer_pb2.ModelChange, context: Context) -> trainer_pb2.ModelChanged:
         return await self._by_hand(lambda: rollback(self._registry, request.name))
+
+    async def SetObjectives(self, request: trainer_pb2.ObjectivesChange, context: Context) -> common_pb2.Objectives:
+        objectives = await asyncio.to_thread(set_objectives, self._registry, dict(request.weights))
+        log.info("objectives", version=objectives.model_version, weights=dict(objectives.weights))
+        return objectives
 
     async def _by_hand(self, change: Callable[[], dict[str, str]]) -> trainer_pb2.ModelChanged:
         champions = await asyncio.to_thread(change)

@@ -11,7 +11,8 @@ import pytest
 
 from services.pb import trainer_pb2, trainer_pb2_grpc
 from services.runtime.client import call, open_channel
-from services.runtime.errors import NotFound
+from services.runtime.errors import Conflict, NotFound
+from services.runtime.objectives import noted_objectives
 from services.runtime.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from services.runtime.server import Door, Service, serving
 from services.trainer.rollout.release import promote_release, start_release
@@ -211,3 +212,19 @@ async def test_streams_end_when_the_service_drains(versions: Versions) -> None:
 
 def _samples(word: trainer_pb2.Rollout) -> int:
     return next((one.samples for one in word.guardrails if one.name == "errors"), 0)
+
+
+async def test_objectives_are_kept_of_a_champion_with_heads_and_refused_of_another(
+    versions: Versions,
+) -> None:
+    change = trainer_pb2.ObjectivesChange(weights={"like": 2.0})
+    async with conducted(versions, "") as stub:
+        with pytest.raises(Conflict, match=r"version 1 \(dlrm\).*Promote a version of kind mmoe"):
+            await call(stub.SetObjectives, change, timeout=10, peer="trainer")
+        assert noted_objectives(versions.registry) == {}
+        heads = {"shape": {"heads": ["click", "like"], "value": [1.0, 0.0]}}
+        second = versions.add("ranker", alias=CHAMPION, kind="mmoe", config=heads)
+        answer = await call(stub.SetObjectives, change, timeout=10, peer="trainer")
+    assert (answer.model_version, answer.model_kind, list(answer.heads)) == (second, "mmoe", ["click", "like"])
+    assert (dict(answer.weights), dict(answer.defaults)) == ({"click": 0.0, "like": 2.0}, {"click": 1.0, "like": 0.0})
+    assert noted_objectives(Registry.open(versions.data_dir)) == {"like": 2.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 from models.artifact import Manifest, seal, writing
 from services.runtime.registry import Registry
@@ -20,12 +21,20 @@ class Versions:
         self.registry = Registry.open(self.data_dir)
         self._drafts = folder / "drafts"
 
-    def add(self, name: str, trained: str = "", alias: str | None = None, tags: dict[str, str] | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        trained: str = "",
+        alias: str | None = None,
+        tags: dict[str, str] | None = None,
+        kind: str = "dlrm",
+        config: dict[str, Any] | None = None,
+    ) -> str:
         """One version; `trained` is its moment of training."""
         made = uuid.uuid4().hex
         with writing(self._drafts / made) as draft:
             (draft / "model.onnx").write_text(made)
-            seal(draft, Manifest(name=name, kind="dlrm", lineage={"created_at": trained or made}))
+            seal(draft, Manifest(name=name, kind=kind, lineage={"created_at": trained or made}, config=config or {}))
         return self.registry.publish(name, self._drafts / made, alias, tags)
 
     def add_all(self, trained: str, alias: str | None = None) -> dict[str, str]:
