@@ -14,7 +14,7 @@ from services.trainer.pipeline import Plan
 from services.trainer.progress import Steps
 from services.trainer.retrieval_models import RetrievalFitConfig
 from services.trainer.tower_fit import TowerFitConfig
-from tests.trainer.test_ranking import separable_dataset
+from tests.contracts.ranker import separable_dataset
 
 
 def test_every_numeric_column_belongs_to_a_group() -> None:
