@@ -65,8 +65,8 @@ up: $(VENV)/.local ## start every service on what is there (after a demo)
 train: $(VENV)/.local ## fetch, train, evaluate and publish; DATASET=ml-100k for another than what is there
 	@$(RUN) services.trainer train --dataset "$(DATASET)"
 
-evaluate: $(VENV)/.local ## P1 and P2 for our models and their peers
-	@$(RUN) services.trainer evaluate
+evaluate: $(VENV)/.local ## fit our funnel and its peers anew, P1 and P2, a report; QUICK=1 for a look in five minutes
+	@$(RUN) services.trainer evaluate $(if $(QUICK),--quick)
 
 bench: $(VENV)/.local ## drive the running stack: latency, CPU and memory, written to bench.json too
 	@$(RUN) loadtests.bench

@@ -21,7 +21,7 @@ from services.retrieval.loading import MODEL_NAMES, open_retriever
 from services.runtime.registry import Registry
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
-from services.trainer.evaluation import known_at_training
+from services.trainer.evaluation.champions import known_at_training
 from services.trainer.examples.examples import CLICKED, Examples
 from services.trainer.funnel import CANDIDATES
 from services.trainer.moment import Moment

@@ -31,7 +31,7 @@ from services.runtime.errors import CascadeError, Unavailable
 from services.runtime.registry import CHAMPION, Registry
 from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import SNAPSHOT, read_events
-from services.trainer.evaluation import known_at_training, served_ranks
+from services.trainer.evaluation.champions import known_at_training, served_ranks
 from services.trainer.history import build_history
 from services.trainer.moment import Moment, moments_before
 from services.trainer.progress import Steps, mark_trained

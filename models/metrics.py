@@ -5,6 +5,8 @@ NDCG@k    1 / log2(1 + rank) of the one target, 0 beyond k             Järvelin
 graded    gains 2^r - 1 over all of a user's rated items               Burges et al., ICML 2005
 GAUC      AUC within each user, weighted by the user's events          Zhou et al., KDD 2018 (DIN), eq. 8
 ECE       |confidence - accuracy| over equal-width bins                Guo et al., ICML 2017
+
+What lists are like, whoever they please, stands in list_metrics.py.
 """
 
 from __future__ import annotations
@@ -89,6 +91,26 @@ def calibration_error(probabilities: Floats, labels: Floats, bins: int = 15) -> 
     place = np.minimum((p * bins).astype(np.int64), bins - 1)
     gaps = np.abs(np.bincount(place, p, bins) - np.bincount(place, y, bins))
     return float(gaps.sum() / max(p.size, 1))
+
+
+class Reliability(NamedTuple):
+    """A reliability diagram: B equal-width bins of the predicted probability. NaN where a bin is empty."""
+
+    predicted: NDArray[np.float64]
+    """(B,) mean prediction."""
+    observed: NDArray[np.float64]
+    """(B,) share of the labels that are 1."""
+    events: NDArray[np.int64]
+    """(B,) how many."""
+
+
+def reliability(probabilities: Floats, labels: Floats, bins: int = 15) -> Reliability:
+    """What was predicted against what came true (Guo et al., ICML 2017, equation 2, on the bins of their ECE)."""
+    p, y = np.asarray(probabilities, np.float64), np.asarray(labels, np.float64)
+    place = np.minimum((p * bins).astype(np.int64), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(np.bincount(place, p, bins) / count, np.bincount(place, y, bins) / count, count)
 
 
 def interval(values: Floats, seed: int = 0, resamples: int = 1000) -> Interval:

@@ -19,7 +19,7 @@ from rich.table import Table
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.runtime.settings import read_settings
 from services.trainer.import_command import import_command
-from services.trainer.kinds import DEFAULT_RANKERS, KINDS, kinds_of
+from services.trainer.kinds import ALL_RANKERS, DEFAULT_RANKERS, KINDS, kinds_of
 from services.trainer.learning.config import Position
 from services.trainer.p2.commands import app as p2
 from services.trainer.progress import Steps
@@ -180,12 +180,28 @@ def learn(
 
 
 @app.command()
-def evaluate(data_dir: DataDir = Path(".data"), seed: Seed = 0, registry_url: RegistryUrl = "") -> None:
-    """P1 for the served funnel and its peers, P2 for every ranker, on every user."""
-    from services.trainer.evaluation import evaluate as evaluate_all
+def evaluate(
+    data_dir: DataDir = Path(".data"),
+    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Fits of everything that draws, from --seed on.")] = 3,
+    quick: Annotated[bool, typer.Option(help="One seed, few peers, small fits, a sample of the users.")] = False,
+    protocol: Annotated[Literal["p1", "p2", "both"], typer.Option(help="What to measure.")] = "both",
+    out: Annotated[Path | None, typer.Option(help="Folder of results and report; data_dir/evaluation.")] = None,
+    report_only: Annotated[bool, typer.Option(help="Fit nothing: make the report from what is there.")] = False,
+    device: Device = "auto",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of the towers' first fit.")] = 8,
+    rankers: Rankers = ALL_RANKERS,
+    processes: Processes = 1,
+) -> None:
+    """Fit the whole funnel and its peers anew, judge them by P1 and P2, write a report. Goes on where it was killed."""
+    from services.trainer.compute import Resources
+    from services.trainer.evaluation.evaluate import evaluate as evaluate_all
+    from services.trainer.evaluation.options import Options
     from services.trainer.pipeline import Plan
 
-    evaluate_all(Plan(data_dir, seed=seed, registry_url=registry_url), Steps())
+    resources, kinds = Resources(device, processes), kinds_of(rankers)
+    plan = Plan(data_dir, seed=seed, retrieval=retrieval_fit(epochs), kinds=kinds, resources=resources)
+    evaluate_all(plan, Steps(), Options(seeds, quick, protocol, out, report_only))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ CANDIDATES = 500
 CHUNK = 200
 """Moments a worker takes at a time."""
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -47,7 +50,7 @@ class Ranks:
 
 
 @dataclass(slots=True)
-class _Worker:
+class Worker:
     """What a worker process keeps between chunks."""
 
     retriever: Retriever
@@ -56,7 +59,7 @@ class _Worker:
     stack: ExitStack
 
 
-_worker: _Worker | None = None
+_worker: Worker | None = None
 
 
 def _open(folder: Path, items: ItemTable, rankers: dict[str, Path]) -> None:
@@ -64,10 +67,10 @@ def _open(folder: Path, items: ItemTable, rankers: dict[str, Path]) -> None:
     stack = ExitStack()
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cascade-index-")))
     retriever = stack.enter_context(open_retriever(folder, items, scratch))
-    _worker = _Worker(retriever, items, {name: load_ranker(path) for name, path in rankers.items()}, stack)
+    _worker = Worker(retriever, items, {name: load_ranker(path) for name, path in rankers.items()}, stack)
 
 
-def _opened() -> _Worker:
+def _opened() -> Worker:
     if _worker is None:
         raise RuntimeError("The worker process was not opened.")
     return _worker
@@ -87,8 +90,7 @@ def _learn(task: tuple[Sequence[Moment], FeatureSpec, int, int]) -> RankingDatas
     return RankingDataset.of(queries, spec, _opened().items, negatives, seed) if queries else None
 
 
-def _rank(moments: Sequence[Moment]) -> Ranks:
-    worker = _opened()
+def _rank(worker: Worker, moments: Sequence[Moment]) -> Ranks:
     retrieval: list[float] = []
     funnel: dict[str, list[float]] = {name: [] for name in worker.rankers}
     for query in _queries(moments):
@@ -98,6 +100,11 @@ def _rank(moments: Sequence[Moment]) -> Ranks:
             order = np.argsort(-ranker.score(rows), kind="stable")
             funnel[name].append(float(np.flatnonzero(order == query.label)[0] + 1) if query.label >= 0 else np.inf)
     return Ranks(np.array(retrieval), {name: np.array(ranks) for name, ranks in funnel.items()})
+
+
+def _do(task: tuple[Callable[[Worker, Sequence[Moment]], Answer], Sequence[Moment]]) -> Answer:
+    do, moments = task
+    return do(_opened(), moments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +137,26 @@ class Funnel:
 
     def ranks(self, moments: Sequence[Moment], progress: Callable[[int, int], None]) -> Ranks:
         """Where each moment's target stands, after retrieval and after each ranker."""
-        chunks = _chunks(moments)
-        parts: list[Ranks] = []
-        with self._pool() as pool:
-            for done, part in enumerate(pool.map(_rank, chunks), 1):
-                parts.append(part)
-                progress(done, len(chunks))
+        parts = self.each(_rank, moments, progress)
         return Ranks(
             np.concatenate([part.retrieval for part in parts]),
             {name: np.concatenate([part.funnel[name] for part in parts]) for name in self.rankers},
         )
+
+    def each(
+        self,
+        do: Callable[[Worker, Sequence[Moment]], Answer],
+        moments: Sequence[Moment],
+        progress: Callable[[int, int], None],
+    ) -> list[Answer]:
+        """What `do`, a function of a module, answers to each chunk of the moments in a worker process, in order."""
+        chunks = _chunks(moments)
+        answers: list[Answer] = []
+        with self._pool() as pool:
+            for done, answer in enumerate(pool.map(_do, [(do, chunk) for chunk in chunks]), 1):
+                answers.append(answer)
+                progress(done, len(chunks))
+        return answers
 
     @contextmanager
     def _pool(self) -> Iterator[ProcessPoolExecutor]:

@@ -11,6 +11,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 RANKERS: tuple[Kind, ...] = ("lambdamart", "dlrm")
 """What is fitted by default. The first becomes champion, the second challenger; more are published and wait."""
 DEFAULT_RANKERS = ",".join(RANKERS)
+ALL_RANKERS = ",".join(KINDS)
 
 
 def kinds_of(names: str) -> tuple[Kind, ...]:

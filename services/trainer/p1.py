@@ -12,6 +12,7 @@ and Rendle, KDD'20, show why).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,9 @@ METRICS: Mapping[str, Callable[[TargetRanks], NDArray[np.float64]]] = {
 }
 """What each user adds to the mean, by name."""
 
+TOP = 10
+"""Length of the list that is kept of each user."""
+
 _BLOCK = 256
 """Users scored at once: bounds the memory of their score rows."""
 
@@ -46,8 +50,22 @@ class Scorer(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What P1 sees of a model, in the order of `interactions.targets()`."""
+
+    ranks: TargetRanks
+    lists: NDArray[np.int32]
+    """(T, TOP) places in the catalog of the best items, -1 where there are no more."""
+
+
 def ranks_of(scorer: Scorer, interactions: Interactions) -> TargetRanks:
-    """Rank of the target of each user that has one, in the order of `interactions.targets()`.
+    """Rank of the target of each user that has one, in the order of `interactions.targets()`."""
+    return judge(scorer, interactions).ranks
+
+
+def judge(scorer: Scorer, interactions: Interactions, chosen: NDArray[np.int64] | None = None) -> Judged:
+    """Ranks and lists of the users with a target, or of the `chosen` of them, by place in `targets()`.
 
     The scorer was fitted on `interactions.leave_last(1)`; its columns follow `interactions.items`.
     """
@@ -56,14 +74,26 @@ def ranks_of(scorer: Scorer, interactions: Interactions) -> TargetRanks:
     seen = columns_of(item_ids, history.item_ids)
     targets = list(interactions.targets())
     users = np.array([user for user, _, _ in targets], np.int64)
-    aims = columns_of(item_ids, np.array([item for _, item, _ in targets], np.uint64)).tolist()
+    aims = columns_of(item_ids, np.array([item for _, item, _ in targets], np.uint64))
+    if chosen is not None:
+        users, aims = users[chosen], aims[chosen]
     ranks = np.empty(users.size)
+    lists = np.full((users.size, TOP), -1, np.int32)
     for start in range(0, users.size, _BLOCK):
         block = users[start : start + _BLOCK]
         for place, (user, scores) in enumerate(zip(block.tolist(), scorer.scores(block), strict=True), start):
             scores[seen[history.offsets[user] : history.offsets[user + 1]]] = -np.inf
-            ranks[place] = target_rank(scores, aims[place])
-    return ranks
+            ranks[place] = target_rank(scores, int(aims[place]))
+            best = _best(scores)
+            lists[place, : best.size] = best
+    return Judged(ranks, lists)
+
+
+def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Up to TOP places, best first, ties in the order of the catalog."""
+    floor = np.partition(scores, -TOP)[-TOP] if scores.size > TOP else -np.inf
+    places = np.flatnonzero((scores >= floor) & (scores > -np.inf))
+    return places[np.argsort(-scores[places], kind="stable")][:TOP]
 
 
 def columns_of(item_ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -66,6 +66,8 @@ class Plan:
     """Hyper-parameters of rankers that are not to be fitted with their defaults."""
     resources: Resources = field(default_factory=Resources)
     """What torch fits may use."""
+    moments: int = 0
+    """Moments the rankers learn from, drawn at random; 0 for all."""
 
     @property
     def checkpoints(self) -> Path:
@@ -124,7 +126,7 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         share_out(before, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
     known = interactions.leave_last(1)
     # Of these alone, so that what followed the last of them stays the test's secret.
-    moments = moments_before(known, range(1, WINDOW + 1))
+    moments = drawn(moments_before(known, range(1, WINDOW + 1)), plan.moments, plan.seed)
     with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
         spec = FeatureSpec.of(table, interactions.profiles)
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
@@ -184,10 +186,7 @@ def with_index(folder: Path, table: ItemTable) -> float:
 def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[str, Path]) -> Ranks:
     """P1 of the funnel as served, on the test event of (a sample of) the users; written into the manifests."""
     known = interactions.leave_last(1)
-    moments = moments_before(interactions, [1])
-    if 0 < plan.test_users < len(moments):
-        chosen = np.random.default_rng(plan.seed).choice(len(moments), plan.test_users, replace=False)
-        moments = [moments[place] for place in sorted(chosen.tolist())]
+    moments = drawn(moments_before(interactions, [1]), plan.test_users, plan.seed)
     table = item_table(known.items, known.events_frame())
     funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in plan.kinds})
     with steps.step(f"evaluation: P1 as served, {len(moments):,} users") as advance:
@@ -197,6 +196,14 @@ def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[
     for kind, found in ranks.funnel.items():
         annotate(folders[kind], _prefixed("funnel", evaluate_ranks(found)))
     return ranks
+
+
+def drawn(moments: Sequence[Moment], count: int, seed: int) -> Sequence[Moment]:
+    """`count` of the moments at random, in their order; all of them when it is 0 or there are no more."""
+    if not 0 < count < len(moments):
+        return moments
+    chosen = np.random.default_rng(seed).choice(len(moments), count, replace=False)
+    return [moments[place] for place in sorted(chosen.tolist())]
 
 
 def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:

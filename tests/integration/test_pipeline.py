@@ -16,9 +16,8 @@ from models.ranking import load_ranker
 from services.runtime.errors import SettingsError
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.data.imports import import_data
-from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import read_events
-from services.trainer.evaluation import known_at_training, served_ranks
+from services.trainer.evaluation.champions import known_at_training
 from services.trainer.progress import TRAINED
 
 
@@ -59,15 +58,6 @@ def test_nothing_half_made_is_left_behind(world: Path) -> None:
     assert set(json.loads((world / TRAINED).read_text())) == {
         "two_tower", "co_visitation", "popularity", "ease", "lambdamart", "dlrm",
     }  # fmt: skip
-
-
-def test_the_published_funnel_is_evaluated_as_it_is_served(registry: Registry, world: Path, tmp_path: Path) -> None:
-    interactions = Interactions.load(world / "lake")
-    ranks = served_ranks(registry, interactions, tmp_path, lambda done, total: None)
-    assert ranks.retrieval.size == sum(1 for _ in interactions.targets(1))
-    # A ranker changes the order of the candidates, never which they are.
-    for funnel in ranks.funnel.values():
-        np.testing.assert_array_equal(np.isinf(funnel), np.isinf(ranks.retrieval))
 
 
 def test_what_happened_after_training_does_not_change_the_evaluation(

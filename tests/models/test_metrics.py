@@ -73,3 +73,20 @@ def test_a_paired_interval_sees_a_difference_that_two_separate_ones_hide() -> No
     gain = metrics.paired_interval(base + 0.1, base)
     assert gain.mean == pytest.approx(0.1)
     assert gain.low > 0
+
+
+def test_a_reliability_diagram_gives_back_the_calibration_error() -> None:
+    random = np.random.default_rng(4)
+    p = random.random(3000)
+    y = (random.random(3000) < p**2).astype(np.float64)
+    found = metrics.reliability(p, y, bins=10)
+    assert found.events.sum() == 3000
+    gaps = np.abs(found.predicted - found.observed) @ found.events / 3000
+    assert gaps == pytest.approx(metrics.calibration_error(p, y, bins=10))
+
+
+def test_an_empty_bin_of_a_reliability_diagram_is_unknown() -> None:
+    found = metrics.reliability(np.array([0.1, 0.2]), np.array([0.0, 1.0]), bins=2)
+    assert found.events.tolist() == [2, 0]
+    assert found.observed[0] == 0.5
+    assert np.isnan(found.observed[1])

@@ -32,6 +32,22 @@ def ring_tables(
     return _users(users), _items(first_item), _events(rows)
 
 
+def small(sequences: dict[int, list[int]], catalog: list[int]) -> Interactions:
+    """Users who turn to the items named, a second apart."""
+    start = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp())
+    rows = [(user, item, start + place) for user, items in sequences.items() for place, item in enumerate(items)]
+    events = pl.DataFrame(rows, schema={"user_id": pl.UInt64, "item_id": pl.UInt64, "ts": pl.Int64}, orient="row")
+    return Interactions.of(
+        pl.DataFrame({"user_id": list(sequences)}, schema={"user_id": pl.UInt64}),
+        pl.DataFrame({"item_id": catalog}, schema={"item_id": pl.UInt64}),
+        events.with_columns(
+            type=pl.lit("watch"),
+            ts=pl.from_epoch("ts", "s").dt.replace_time_zone("UTC"),
+            value=pl.lit(4.0, dtype=pl.Float32),
+        ),
+    )
+
+
 def _users(count: int) -> pl.DataFrame:
     ids = range(1, count + 1)
     return pl.DataFrame(

@@ -14,7 +14,8 @@ METRICS = ("auc", "gauc", "ndcg_at_10", "log_loss", "ece")
 LEAST_EVENTS = 10
 """Test events a user needs to count in NDCG@10."""
 RESAMPLES = 200
-_BINS = 15
+BINS = 15
+"""Of ECE and of reliability diagrams."""
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
@@ -125,8 +126,8 @@ class _Sums:
     def _calibration(self, weight: NDArray[np.float64], probabilities: Floats) -> tuple[float, float]:
         p: NDArray[np.float64] = np.asarray(probabilities, np.float64).clip(1e-7, 1 - 1e-7)
         losses = -np.log(np.where(self.judged.labels, p, 1 - p))
-        place = np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
-        gaps = np.abs(np.bincount(place, weight * (p - self.judged.labels.astype(np.float64)), _BINS))
+        place = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+        gaps = np.abs(np.bincount(place, weight * (p - self.judged.labels.astype(np.float64)), BINS))
         return float(np.average(losses, weights=weight)), float(gaps.sum() / weight.sum())
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from models.metrics import Interval, calibration_error, log_loss
+from models.metrics import Interval, Reliability, calibration_error, log_loss, reliability
 from services.trainer.learning.calibration import fit_curve
 from services.trainer.p2.data import P2Data, p2_data
 from services.trainer.p2.heads import HEADS
-from services.trainer.p2.metrics import METRICS, Judged, evaluate
+from services.trainer.p2.metrics import BINS, METRICS, Judged, evaluate
 from services.trainer.p2.scorers import Logits, P2Config, scorers
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +35,8 @@ class P2Result:
     fit_seconds: float
     uncalibrated: Mapping[str, float] | None = None
     """log_loss and ece of the probabilities as the model gave them."""
+    reliability: Reliability | None = None
+    """What the probabilities promised and what came true, on the bins of the ECE."""
 
 
 def run_p2(
@@ -71,6 +73,7 @@ def _judge(data: P2Data, logits: Logits, head: str, seconds: float) -> P2Result:
         evaluate(scores, judged, _sigmoid(scores)),
         seconds,
         {"log_loss": log_loss(as_given, labels), "ece": calibration_error(as_given, labels)},
+        reliability(_sigmoid(scores), labels, BINS),
     )
 
 

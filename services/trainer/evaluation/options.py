@@ -1,0 +1,36 @@
+"""What an evaluation is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Protocol = Literal["p1", "p2", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much to evaluate, and where it is kept."""
+
+    seeds: int = 3
+    """Fits of everything that draws, from the plan's seed on; a quick look is content with one."""
+    quick: bool = False
+    """Few peers, small fits and a sample of the users: says whether things work, not how well."""
+    protocol: Protocol = "both"
+    out: Path | None = None
+    """Folder of results and report; data_dir/evaluation, or data_dir/evaluation-quick."""
+    report_only: bool = False
+    """Fit nothing: make the report from what is there."""
+
+    def folder(self, data_dir: Path) -> Path:
+        """Where results and report go."""
+        return self.out or data_dir / ("evaluation-quick" if self.quick else "evaluation")
+
+    def seeds_from(self, first: int) -> list[int]:
+        """The seeds to fit with."""
+        return list(range(first, first + (1 if self.quick else self.seeds)))
+
+    def takes(self, protocol: Literal["p1", "p2"]) -> bool:
+        """Whether this protocol is wanted."""
+        return self.protocol in (protocol, "both")
