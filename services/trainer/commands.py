@@ -93,6 +93,9 @@ def train(
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",
     rankers: Rankers = DEFAULT_RANKERS,
+    int8: Annotated[
+        bool, typer.Option(help="Networks serve in eight bits where their lists are no worse by it.")
+    ] = False,
     device: Device = "auto",
     processes: Processes = 1,
     trigger: Trigger = "request",
@@ -106,7 +109,8 @@ def train(
 
     steps, run = Steps(), Run.begin("full", trigger, run_id)
     resources, kinds = Resources(device, processes), kinds_of(rankers)
-    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval_fit(epochs), kinds, resources=resources)
+    retrieval = retrieval_fit(epochs)
+    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval, kinds, resources=resources, int8=int8)
     train_fully(plan, steps, run)
     show_models(steps.console, Registry.open(data_dir, registry_url))
 

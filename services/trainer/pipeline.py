@@ -66,6 +66,8 @@ class Plan:
     """Hyper-parameters of rankers that are not to be fitted with their defaults."""
     resources: Resources = field(default_factory=Resources)
     """What torch fits may use."""
+    int8: bool = False
+    """Whether rankers that are networks may serve in eight bits."""
     moments: int = 0
     """Moments the rankers learn from, drawn at random; 0 for all."""
 
@@ -142,6 +144,7 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
                 lineage=lineage,
                 resources=plan.resources,
                 checkpoint=plan.checkpoints / kind,
+                int8=plan.int8,
             )
     with steps.step("retrieval: refitted on everything but the last event") as advance:
         fit_retrieval(

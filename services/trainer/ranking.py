@@ -27,6 +27,7 @@ from models.dlrm import DlrmConfig
 from models.heads import CLICK, Heads
 from models.lambdamart import LambdaMartConfig, fit_trees, to_onnx
 from models.list_fit import ListFitConfig
+from models.metrics import hit_rate, ndcg
 from models.mmoe import MmoeConfig
 from models.networks import Network, Shape, export
 from models.ranking import MODEL_FILE, OnnxRanker, open_session
@@ -36,6 +37,7 @@ from services.trainer.compute import Resources
 from services.trainer.fits import lists_on
 from services.trainer.kinds import Kind
 from services.trainer.ranking_dataset import RankingDataset
+from services.trainer.serving_form import settle_int8, target_ranks
 
 Progress = Callable[[int, int], None]
 
@@ -74,13 +76,15 @@ def fit_ranker(
     held_out: float = 0.1,
     resources: Resources | None = None,
     checkpoint: Path | None = None,
+    int8: bool = False,
 ) -> Manifest:
     """Fits one ranker and writes its artifact folder `out`, whole or not at all.
 
     `held_out` is the share of queries kept for early stopping; the manifest's metrics are of those. `progress(done,
     planned)` is called as the fit goes on. `lineage` adds data_snapshot, code_revision and the like.
     `resources` and `checkpoint` are those of a network's fit; trees know neither. A head whose label is known of no
-    row is left out. Raises ValueError for a configuration of another kind.
+    row is left out. `int8` lets a network serve in eight bits where held-out lists are no worse by it. Raises
+    ValueError for a configuration of another kind.
     """
     config = config or DEFAULTS[kind]
     train, rest = dataset.split(held_out, seed)
@@ -102,14 +106,17 @@ def fit_ranker(
             )
             write_network(draft, network, shape, dataset.spec)
             described = asdict(shape if isinstance(shape, DlrmConfig) else NetworkConfig(shape, fit))
-        ranker = OnnxRanker(open_session(draft / MODEL_FILE), kind, dataset.spec, Heads.of(described))
+        heads = Heads.of(described)
+        ranker = OnnxRanker(open_session(draft / MODEL_FILE), kind, dataset.spec, heads)
+        smaller = int8 and not isinstance(config, LambdaMartConfig)
+        precision = settle_int8(draft, ranker, dataset.spec, heads, rest) if smaller else {}
         stamp = {"seed": str(seed), "created_at": datetime.now(UTC).isoformat(timespec="seconds")}
         return seal(
             draft,
             Manifest(
                 name="ranker",
                 kind=kind,
-                metrics=_list_metrics(ranker.score(rest.features), rest),
+                metrics={**_list_metrics(ranker.score(rest.features), rest), **precision},
                 lineage={**stamp, **(lineage or {})},
                 spec=dataset.spec.to_json(),
                 config=described,
@@ -171,17 +178,8 @@ def first_columns(rows: LabelledRows, count: int) -> LabelledRows:
 
 def _list_metrics(scores: NDArray[np.float32], rows: LabelledRows) -> dict[str, float]:
     """HR@10 and NDCG@10 of the one best row of each held-out list; no protocol's numbers, they only watch the fit."""
-    starts = np.cumsum(rows.group_sizes) - rows.group_sizes
-    query = np.repeat(np.arange(rows.group_sizes.size), rows.group_sizes)
-    target = np.array(
-        [
-            start + rows.labels[start : start + size].argmax()
-            for start, size in zip(starts, rows.group_sizes, strict=True)
-        ]
-    )
-    above = np.bincount(query, scores > scores[target][query], minlength=target.size)
-    hit = above < 10
+    ranks = target_ranks(scores, rows)
     return {
-        "held_out_hr_at_10": float(hit.mean()),
-        "held_out_ndcg_at_10": float((hit / np.log2(above + 2)).mean()),
+        "held_out_hr_at_10": float(hit_rate(ranks, 10).mean()),
+        "held_out_ndcg_at_10": float(ndcg(ranks, 10).mean()),
     }
