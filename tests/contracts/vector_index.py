@@ -70,6 +70,17 @@ class VectorIndexContract:
         hits = filled.search(unit_vectors(1)[0], 300, categories=["Drama"], exclude=ids_of(3, 6))
         assert set(hits.ids.tolist()) == {i for i in range(9, 301) if i % 3 == 0}
 
+    def test_many_searches_at_once_find_what_each_finds_alone(self, filled: VectorIndex) -> None:
+        vectors = unit_vectors(3, seed=6)
+        for categories, exclude in (((), None), (("Drama",), ids_of(3, 6, 9))):
+            together = filled.search_each(vectors, 20, categories=categories, exclude=exclude)
+            assert len(together) == 3
+            for vector, hits in zip(vectors, together, strict=True):
+                alone = filled.search(vector, 20, categories=categories, exclude=exclude)
+                assert hits.ids.tolist() == alone.ids.tolist()
+                assert hits.ids.dtype == np.uint64
+                np.testing.assert_allclose(hits.scores, alone.scores, rtol=1e-5)
+
     def test_an_upsert_replaces_vector_and_categories_at_once(self, filled: VectorIndex) -> None:
         query = unit_vectors(1, seed=4)[0]
         filled.upsert(ids_of(7), 2 * query[None, :], [["Western"]])

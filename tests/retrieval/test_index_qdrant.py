@@ -52,11 +52,18 @@ class PointsDoor:
         )
         return wire.QueryResponse(result=[RestToGrpc.convert_scored_point(point) for point in found.points])
 
+    def query_batch(self, request: wire.QueryBatchPoints, context: Any) -> wire.QueryBatchResponse:
+        answers = [self.query(one, context).result for one in request.query_points]
+        return wire.QueryBatchResponse(result=[wire.BatchResult(result=answer) for answer in answers])
+
     def handler(self) -> grpc.GenericRpcHandler:
         query = grpc.unary_unary_rpc_method_handler(
             self.query, wire.QueryPoints.FromString, wire.QueryResponse.SerializeToString
         )
-        return grpc.method_handlers_generic_handler("qdrant.Points", {"Query": query})
+        batch = grpc.unary_unary_rpc_method_handler(
+            self.query_batch, wire.QueryBatchPoints.FromString, wire.QueryBatchResponse.SerializeToString
+        )
+        return grpc.method_handlers_generic_handler("qdrant.Points", {"Query": query, "QueryBatch": batch})
 
 
 class TestQdrantClient(VectorIndexContract):

@@ -88,16 +88,21 @@ class EdgeIndex:
         categories: Sequence[str] = (),
         exclude: NDArray[np.uint64] | None = None,
     ) -> Hits:
-        """The n nearest points; ACORN keeps recall under a selective category, and costs more than it gives without."""
+        """The n nearest points."""
+        return _hits(self._shard.query(_request(vector, n, ef or breadth(n), _filter(categories, exclude), categories)))
+
+    def search_each(
+        self,
+        vectors: NDArray[np.float32],
+        n: int,
+        *,
+        categories: Sequence[str] = (),
+        exclude: NDArray[np.uint64] | None = None,
+    ) -> list[Hits]:
+        """The n nearest points of each vector, from one batch."""
         wanted = _filter(categories, exclude)
-        params = edge.SearchParams(hnsw_ef=ef or breadth(n), acorn=edge.AcornSearchParams(enable=len(categories) > 0))
-        found = self._shard.query(
-            edge.QueryRequest(limit=n, query=edge.Query.Nearest(vector.tolist()), filter=wanted, params=params)
-        )
-        return Hits(
-            np.fromiter((point.id for point in found), np.uint64, len(found)),
-            np.fromiter((point.score for point in found), np.float32, len(found)),
-        )
+        requests = [_request(vector, n, breadth(n), wanted, categories) for vector in vectors]
+        return [_hits(found) for found in self._shard.query_batch(edge.QueryBatchRequest(requests))]
 
     def count(self) -> int:
         """Number of points."""
@@ -113,6 +118,21 @@ class EdgeIndex:
         self._shard.close()
         if self._discard is not None:
             self._discard()
+
+
+def _request(
+    vector: NDArray[np.float32], n: int, ef: int, wanted: edge.Filter | None, categories: Sequence[str]
+) -> edge.QueryRequest:
+    """ACORN keeps recall under a selective category, and costs more than it gives without."""
+    params = edge.SearchParams(hnsw_ef=ef, acorn=edge.AcornSearchParams(enable=len(categories) > 0))
+    return edge.QueryRequest(limit=n, query=edge.Query.Nearest(vector.tolist()), filter=wanted, params=params)
+
+
+def _hits(found: Sequence[edge.ScoredPoint]) -> Hits:
+    return Hits(
+        np.fromiter((point.id for point in found), np.uint64, len(found)),
+        np.fromiter((point.score for point in found), np.float32, len(found)),
+    )
 
 
 def _filter(categories: Sequence[str], exclude: NDArray[np.uint64] | None) -> edge.Filter | None:

@@ -53,6 +53,16 @@ class VectorIndex(Protocol):
         `ef` is the breadth of the HNSW search; by default `breadth(n)`.
         """
 
+    def search_each(
+        self,
+        vectors: NDArray[np.float32],
+        n: int,
+        *,
+        categories: Sequence[str] = (),
+        exclude: NDArray[np.uint64] | None = None,
+    ) -> list[Hits]:
+        """What `search` finds near each of (Q, D) vectors, asked for at once."""
+
     def count(self) -> int:
         """Number of points."""
 

@@ -87,19 +87,41 @@ class QdrantIndex:
         with self._answering():
             if self._searcher is not None:
                 request = _wire_query(self.collection, vector, n, ef or breadth(n), categories, exclude)
-                points = self._searcher.Query(request, timeout=self._timeout_s).result
-                ids, scores = [point.id.num for point in points], [point.score for point in points]
-            else:
-                found = self._client.query_points(
-                    self.collection,
-                    query=vector.tolist(),
-                    limit=n,
-                    query_filter=_filter(categories, exclude),
-                    search_params=models.SearchParams(hnsw_ef=ef or breadth(n)),
-                    with_payload=False,
-                ).points
-                ids, scores = [int(point.id) for point in found], [point.score for point in found]
-        return Hits(np.array(ids, np.uint64), np.array(scores, np.float32))
+                return _wire_hits(self._searcher.Query(request, timeout=self._timeout_s).result)
+            found = self._client.query_points(
+                self.collection,
+                query=vector.tolist(),
+                limit=n,
+                query_filter=_filter(categories, exclude),
+                search_params=models.SearchParams(hnsw_ef=ef or breadth(n)),
+                with_payload=False,
+            )
+        return _hits(found.points)
+
+    def search_each(
+        self,
+        vectors: NDArray[np.float32],
+        n: int,
+        *,
+        categories: Sequence[str] = (),
+        exclude: NDArray[np.uint64] | None = None,
+    ) -> list[Hits]:
+        """The n nearest points of each vector, from one request."""
+        with self._answering():
+            if self._searcher is not None:
+                wanted = [_wire_query(self.collection, one, n, breadth(n), categories, exclude) for one in vectors]
+                batch = wire.QueryBatchPoints(collection_name=self.collection, query_points=wanted)
+                answers = self._searcher.QueryBatch(batch, timeout=self._timeout_s).result
+                return [_wire_hits(answer.result) for answer in answers]
+            kept, params = _filter(categories, exclude), models.SearchParams(hnsw_ef=breadth(n))
+            requests = [
+                models.QueryRequest(
+                    query=models.NearestQuery(nearest=one), filter=kept, params=params, limit=n, with_payload=False
+                )
+                for one in vectors.tolist()
+            ]
+            found = self._client.query_batch_points(self.collection, requests)
+        return [_hits(answer.points) for answer in found]
 
     def count(self) -> int:
         """Number of points."""
@@ -131,6 +153,19 @@ class QdrantIndex:
 
     def _answering(self) -> AbstractContextManager[None]:
         return answering(f"The vector index {self.collection!r}")
+
+
+def _hits(points: Sequence[models.ScoredPoint]) -> Hits:
+    return Hits(
+        np.array([int(point.id) for point in points], np.uint64),
+        np.array([point.score for point in points], np.float32),
+    )
+
+
+def _wire_hits(points: Sequence[wire.ScoredPoint]) -> Hits:
+    return Hits(
+        np.array([point.id.num for point in points], np.uint64), np.array([point.score for point in points], np.float32)
+    )
 
 
 def _filter(categories: Sequence[str], exclude: NDArray[np.uint64] | None) -> models.Filter | None:
