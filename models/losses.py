@@ -18,21 +18,31 @@ def sampled_info_nce(
 ) -> Tensor:
     """Mean InfoNCE (van den Oord et al. 2018) of P positions against N negatives that all of them share.
 
-        -log( exp(s_t) / (exp(s_t) + sum_n exp(s_n - log_expected_n)) ),   s = <user, item> / temperature
+        -log( exp(s_t) / (exp(s_t) + sum_n exp(s_n - log_expected_n)) ),   s = max_k <user_k, item> / temperature
 
     With log_expected the logarithm of how often each item is expected among the negatives, the sum estimates that of
     the full softmax without bias (logQ correction: Bengio and Senecal 2008; Yi et al., RecSys 2019). Negatives that
     equal a position's target do not count against it. Their logits, the largest tensor of a step, have `precision`.
 
-    users: (P, D) and items: (I, D), rows of length 1; targets: (P,) and negatives: (N,) rows of items;
+    With several interests the nearest one alone speaks for an item, and learns from it, as in ComiRec (Cen et al., KDD
+    2020, section 3.2, model training); for negatives too, which the paper leaves to the target's interest: so the loss
+    ranks by the score that items are served by.
+
+    users: (P, K, D) and items: (I, D), vectors of length 1; targets: (P,) and negatives: (N,) rows of items;
     log_expected: (I,).
     """
-    positive = (users * items[targets]).sum(dim=1) / temperature  # (P,)
+    positive = _nearest((users * items[targets][:, None]).sum(dim=2)) / temperature  # (P,)
     shift, others = -log_expected[negatives].to(precision), items[negatives].to(precision)
-    negative = torch.addmm(shift, users.to(precision), others.T, alpha=1.0 / temperature)  # (P, N)
+    each = torch.addmm(shift, users.flatten(0, 1).to(precision), others.T, alpha=1.0 / temperature)  # (P * K, N)
+    negative = _nearest(each.view(*users.shape[:2], -1))  # (P, N)
     negative = negative.masked_fill(negatives == targets[:, None], -torch.inf)
     # log(exp(p) + sum exp(n)) - p: spares the copy that concatenation would make of the largest tensor of a step.
     return F.softplus(negative.logsumexp(dim=1).float() - positive).mean()
+
+
+def _nearest(scores: Tensor) -> Tensor:
+    """(P, K, ...) -> (P, ...): the largest over K interests; without a copy where there is one."""
+    return scores[:, 0] if scores.shape[1] == 1 else scores.max(dim=1).values
 
 
 def heads_loss(logits: Tensor, labels: Tensor, weights: Tensor, norm: Tensor) -> Tensor:

@@ -7,7 +7,12 @@ different spans by fixed linear biases (ALiBi, Press et al., ICLR 2022). The ite
 with embeddings of the content: genres, creators, years and title words. Both sides are L2-normalised, so logits are
 cosines over a temperature (Yi et al., RecSys 2019).
 
-B users, L history items, P profile fields, I items, D width, H heads. Indices are those of models/tower_inputs.py.
+Two tastes of one user have a mean that is near neither. With K interests a user is K vectors, each of which may be
+drawn to another part of the history, and the nearest speaks for an item, in the loss as in the score (ComiRec, Cen et
+al., KDD 2020).
+
+B users, L history items, P profile fields, I items, D width, H heads, K interests. Indices are those of
+models/tower_inputs.py.
 """
 
 from __future__ import annotations
@@ -45,8 +50,12 @@ class TwoTowerConfig:
     request_time: bool = True
     """Whether a position knows the wait after its item; else only the one before it, as if nobody knew when a user is
     asked for."""
+    interests: int = 1
+    """Vectors that stand for a user; an item is as near to the user as to the nearest of them."""
 
     def __post_init__(self) -> None:
+        if self.interests < 1:
+            raise ValueError(f"A user needs one interest at least, not {self.interests}.")
         if self.blocks < 1:
             raise ValueError("The user tower needs a block at least.")
         if self.width % self.heads:
@@ -129,8 +138,31 @@ def attention_bias(heads: int, length: int) -> Tensor:
     return (slopes[:, None, None] * distance).masked_fill(distance < 0, -torch.inf)
 
 
+class InterestPooling(nn.Module):
+    """K mixtures of a history, each weighted by attention of its own.
+
+    ComiRec's self-attentive method (Cen et al., KDD 2020, section 3.2) but for the query, which is not the same for
+    everybody: the state of a place asks, so that an interest can be what is unlike the newest items.
+    """
+
+    def __init__(self, config: TwoTowerConfig) -> None:
+        super().__init__()
+        self.before = nn.LayerNorm(config.width)
+        self.queries = nn.Linear(config.width, config.interests * config.width)
+
+    def forward(self, asking: Tensor, states: Tensor, bias: Tensor) -> Tensor:
+        """(B, Q, D) states that ask, (B, L, D) that are mixed -> (B, Q, K, D); `bias`, which broadcasts to
+        (B, K, Q, L), is added to what a query attends to."""
+        batch, places, width = asking.shape
+        mixed = self.before(states)[:, None]  # (B, 1, L, D)
+        query = self.queries(asking).view(batch, places, -1, width).transpose(1, 2)
+        logits = (query * width**-0.5) @ mixed.transpose(2, 3) + bias.to(query.dtype)
+        pooled: Tensor = logits.softmax(dim=3) @ mixed
+        return pooled.transpose(1, 2)
+
+
 class UserEncoder(nn.Module):
-    """A user's id, profile and history -> the user's vector after each item of it."""
+    """A user's id, profile and history -> the user's interests after each item of it."""
 
     bias: Tensor
 
@@ -151,25 +183,29 @@ class UserEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.user_dropout = config.user_dropout
         self.request_time = config.request_time
+        self.interests = config.interests
+        self.pooling = InterestPooling(config) if config.interests > 1 else None
         self.register_buffer("bias", attention_bias(config.heads, length), persistent=False)
 
     def forward(self, history: Tensor, waited: Tensor, user: Tensor, profile: Tensor) -> Tensor:
-        """(B, L, D) item vectors, (B, L + 1), (B,) and (B, P) indices -> (B, L + 1, D), L2-normalised.
+        """(B, L, D) item vectors, (B, L + 1), (B,) and (B, P) indices -> (B, L + 1, K, D), L2-normalised.
 
         Place t of the answer knows the user, the first t items, and how long it is since the last of them.
         """
         taste, states, bias = self._read(history, waited, user, profile)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             states = block(states, bias)
-        return self._vectors(states, taste)
+        # The last head's slope is 0: its bias only hides what is later.
+        return self._vectors(last(states, bias), states, bias[-1], taste)
 
     def newest(self, history: Tensor, waited: Tensor, place: Tensor, user: Tensor, profile: Tensor) -> Tensor:
-        """The same at one place (B,) of each row -> (B, D)."""
+        """The same at one place (B,) of each row -> (B, K, D)."""
         taste, states, bias = self._read(history, waited, user, profile)
         *blocks, last = cast(Iterable[Block], self.blocks)
         for block in blocks:
             states = block(states, bias)
-        return self._vectors(last.newest(states, bias, place), taste).squeeze(1)
+        return self._vectors(last.newest(states, bias, place), states, bias[-1, place][:, None, None], taste).squeeze(1)
 
     def _read(self, history: Tensor, waited: Tensor, user: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 1, D) what the id says, (B, L + 1, D) what goes into the first block, (H, L + 1, L + 1)."""
@@ -182,8 +218,14 @@ class UserEncoder(nn.Module):
         length = states.shape[1]
         return taste, self.dropout(states + self.waits(waited)), self.bias[:, :length, :length]
 
-    def _vectors(self, states: Tensor, taste: Tensor) -> Tensor:
-        return F.normalize(self.out(self.norm(states)) + taste, dim=2)
+    def _vectors(self, states: Tensor, below: Tensor, bias: Tensor, taste: Tensor) -> Tensor:
+        """(B, Q, K, D) from the states of Q places and those below the last block; `bias` hides from a place what is
+        later."""
+        normed = self.norm(states)
+        vectors = (self.out(normed) + taste)[:, :, None]
+        if self.pooling is not None:
+            vectors = vectors + self.pooling(normed, below, bias)
+        return F.normalize(vectors, dim=3)
 
 
 class TwoTower(nn.Module):
@@ -195,7 +237,7 @@ class TwoTower(nn.Module):
         self.user = UserEncoder(inputs, config)
 
     def forward(self, history: Tensor, waited: Tensor, user: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, L), (B, L + 1), (B,), (B, P) indices -> (B, L + 1, D) user and (I, D) item vectors, L2-normalised."""
+        """(B, L), (B, L + 1), (B,), (B, P) indices -> (B, L + 1, K, D) user and (I, D) item vectors, L2-normalised."""
         table = self.items()
         # The last row stands for padding, which no earlier position ever attends to.
         read = F.embedding(history, F.pad(table, (0, 0, 0, 1)))
@@ -203,7 +245,7 @@ class TwoTower(nn.Module):
 
 
 class ServedUser(nn.Module):
-    """The user tower over a fixed item table, as it is exported: one vector per user."""
+    """The user tower over a fixed item table, as it is exported: the interests of a user at one moment."""
 
     table: Tensor
 
@@ -213,5 +255,7 @@ class ServedUser(nn.Module):
         self.register_buffer("table", F.pad(towers.items().detach(), (0, 0, 0, 1)))
 
     def forward(self, history: Tensor, waited: Tensor, length: Tensor, user: Tensor, profile: Tensor) -> Tensor:
-        """(B, L) items padded at the end, (B, L + 1), (B,) how many are real, (B,), (B, P) -> (B, D), L2-normalised."""
-        return self.user.newest(F.embedding(history, self.table), waited, length, user, profile)
+        """(B, L) items padded at the end, (B, L + 1), (B,) how many are real, (B,), (B, P) -> (B, K, D), L2-normalised;
+        (B, D) where K is 1."""
+        vectors = self.user.newest(F.embedding(history, self.table), waited, length, user, profile)
+        return vectors.squeeze(1) if self.user.interests == 1 else vectors

@@ -1,7 +1,7 @@
-"""The served half of the two towers: a user's vector from ONNX, and the item vectors it is compared with.
+"""The served half of the two towers: a user's interests from ONNX, and the item vectors they are compared with.
 
     tower = UserTower.load(folder)                 # the artifact of two_tower
-    scores = tower.item_vectors @ tower.encode(user)
+    scores = nearest_scores(tower.item_vectors, tower.encode(user))
 
 No torch here: it runs in the retrieval service.
 """
@@ -27,13 +27,17 @@ USER_IDS_FILE = "user_ids.npy"
 
 
 class UserTower:
-    """Users to vectors of length D, in the space of the I items' vectors."""
+    """Users to K interests each, vectors of length D in the space of the I items' vectors."""
 
     def __init__(self, inputs: TowerInputs, item_vectors: NDArray[np.float32], session: ort.InferenceSession) -> None:
         self.item_ids = inputs.item_ids
         """(I,) sorted."""
         self.item_vectors = item_vectors
         """(I, D) L2-normalised; row i belongs to item_ids[i]."""
+        # A graph of one interest answers (B, D).
+        shape = session.get_outputs()[0].shape
+        self.interests: int = shape[1] if len(shape) == 3 else 1
+        """K, the vectors of one user."""
         self._inputs = inputs
         self._session = session
 
@@ -50,20 +54,20 @@ class UserTower:
         return cls(inputs, item_vectors, _session(folder / MODEL_FILE))
 
     def encode(self, user: UserState) -> NDArray[np.float32]:
-        """(D,) the user's vector, L2-normalised.
+        """(K, D) the user's interests, L2-normalised.
 
         Unknown items of the history are skipped; a stranger is placed by profile and history, and a user without
         history by id and profile alone.
         """
-        vector: NDArray[np.float32] = self.encode_batch([user])[0]
-        return vector
+        interests: NDArray[np.float32] = self.encode_batch([user])[0]
+        return interests
 
     def encode_batch(self, users: Sequence[UserState]) -> NDArray[np.float32]:
-        """(B, D) the vectors of B users."""
+        """(B, K, D) the interests of B users."""
         if not users:
-            return np.empty((0, self.item_vectors.shape[1]), np.float32)
+            return np.empty((0, self.interests, self.item_vectors.shape[1]), np.float32)
         vectors: NDArray[np.float32] = self._session.run(None, dict(self._inputs.columns(users)))[0]
-        return vectors
+        return vectors.reshape(len(users), self.interests, -1)
 
 
 def _session(path: Path) -> ort.InferenceSession:

@@ -23,7 +23,7 @@ class ExtendedTower:
         """(I + N, D)"""
 
     def encode(self, user: UserState) -> NDArray[np.float32]:
-        """(D,)"""
+        """(K, D)"""
         return self._tower.encode(user)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.covisitation import CoVisitation
 from models.ease import Ease
+from models.interests import nearest_scores
 from models.popularity import Popularity
 from models.spec import RETRIEVAL_COLUMNS
 from models.user import HISTORY_LENGTH, UserState
@@ -30,7 +31,7 @@ class Tower(Protocol):
         """(I, D) of length 1."""
 
     def encode(self, user: UserState) -> NDArray[np.float32]:
-        """(D,) of length 1."""
+        """(K, D) of length 1: the user's interests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class Query:
         return np.flatnonzero((self.codes > 1) & (self.catalog.alignments[0].places >= 0))
 
     @cached_property
-    def user_vector(self) -> NDArray[np.float32]:
-        """(D,)"""
+    def interests(self) -> NDArray[np.float32]:
+        """(K, D) what stands for the user in the space of the items."""
         return self.models.tower.encode(self.user)
 
     @cached_property
@@ -108,8 +109,8 @@ class Query:
         return self.catalog.alignments[2].spread(model.scores(model.segment_of(self.user.profile)))
 
     def tower_scores(self, rows: Rows) -> NDArray[np.float32]:
-        """(K,) user vector against the item vectors of some rows."""
-        return vector_scores(self.models.tower, self.catalog.alignments[0], self.user_vector, rows)
+        """(R,) of each of some rows with the nearest of the user's interests, NaN where the tower has no vector."""
+        return vector_scores(self.models.tower, self.catalog.alignments[0], self.interests, rows)
 
     def columns(self, rows: Rows) -> NDArray[np.float32]:
         """(K, len(RETRIEVAL_COLUMNS)) what every source says of some rows, whoever proposed them."""
@@ -146,16 +147,16 @@ class Query:
         vectors = np.where(places[:, None] >= 0, tower.item_vectors[places], np.float32(0))
         if not newest.size:
             vectors = np.zeros((1, tower.item_vectors.shape[1]), np.float32)
-        last, mean = (vector_scores(tower, alignment, vector, rows) for vector in (vectors[0], vectors.mean(axis=0)))
+        last, mean = (vector_scores(tower, alignment, near[None], rows) for near in (vectors[0], vectors.mean(axis=0)))
         return last, mean
 
 
-def vector_scores(tower: Tower, alignment: Alignment, vector: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
-    """(K,) a (D,) vector against the item vectors of some catalog rows, NaN where the tower has none."""
+def vector_scores(tower: Tower, alignment: Alignment, vectors: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+    """(R,) the item vectors of some catalog rows against the nearest of (K, D) others, NaN where the tower has none."""
     places = alignment.places[rows]
     scores = np.full(rows.size, np.nan, np.float32)
     known = places >= 0
-    scores[known] = tower.item_vectors[places[known]] @ vector
+    scores[known] = nearest_scores(tower.item_vectors[places[known]], vectors)
     return scores
 
 

@@ -51,7 +51,7 @@ def _nearness(query: Query, row: int) -> NDArray[np.float32]:
     place = int(alignment.places[row])
     if place < 0:
         return np.full(query.catalog.ids.size, np.nan, np.float32)
-    return vector_scores(tower, alignment, tower.item_vectors[place], np.arange(query.catalog.ids.size))
+    return vector_scores(tower, alignment, tower.item_vectors[[place]], np.arange(query.catalog.ids.size))
 
 
 def _genre_likeness(query: Query, row: int) -> NDArray[np.float32]:

@@ -51,7 +51,8 @@ def write_tower(towers: TwoTower, inputs: TowerInputs, content: ItemContent, fol
 
 
 def export_user_tower(towers: TwoTower, path: Path) -> None:
-    """Writes ONNX: history (B, L), waited (B, L + 1), length (B,), user (B,) and profile (B, P) -> vector (B, D)."""
+    """Writes ONNX: history (B, L), waited (B, L + 1), length (B,), user (B,) and profile (B, P) -> vector (B, D), or
+    (B, K, D) for several interests."""
     examples = (
         torch.zeros(2, HISTORY_LENGTH // 2, dtype=torch.int64),
         torch.zeros(2, HISTORY_LENGTH // 2 + 1, dtype=torch.int64),
@@ -93,6 +94,11 @@ def take_over(towers: TwoTower, inputs: TowerInputs, content: ItemContent, folde
         raise DamagedArtifact(f"{folder} cannot be the start of a fit: {error}") from error
 
 
+def interests_of(folder: Path) -> int:
+    """How many interests of a user the towers of an artifact tell; 1 where its manifest does not say."""
+    return int(read_manifest(folder).config.get("towers", {}).get("interests", 1))
+
+
 def weights_hash(folder: Path) -> str:
     """SHA-256 of the weights in a sealed artifact folder."""
     return read_manifest(folder).files[WEIGHTS_FILE]
@@ -100,8 +106,11 @@ def weights_hash(folder: Path) -> str:
 
 def _copy(towers: TwoTower, weights: Mapping[str, Tensor], tables: Mapping[str, NDArray[np.int64]]) -> None:
     """`tables` names the row of the earlier table for each row of the new one, -1 where there is none."""
+    states = towers.state_dict()
+    if surplus := weights.keys() - states.keys():
+        raise KeyError(f"{min(surplus)} has no place in the new towers")
     with torch.no_grad():
-        for name, value in towers.state_dict().items():
+        for name, value in states.items():
             if name not in tables:
                 value.copy_(weights[name])
                 continue

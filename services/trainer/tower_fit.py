@@ -194,9 +194,9 @@ class TowerFit(TrainingLoop[TwoTower, Batch]):
                 compute.tensor(mine.users + 1),
                 compute.tensor(self._data.profiles[mine.users]),
             )
-        positions = users.float().flatten(0, 1).index_select(0, compute.tensor(places))
+        interests = users.float().flatten(0, 1).index_select(0, compute.tensor(places))
         loss = sampled_info_nce(
-            positions,
+            interests,
             targets,
             items.float(),
             negatives,
@@ -241,7 +241,7 @@ def held_out_ranks(towers: TwoTower, data: TowerData, held: HeldOut, compute: Co
                 compute.tensor(data.profiles[users]),
             )
             newest = vectors[torch.arange(users.size, device=compute.device), compute.tensor(lengths)]
-            scores = (newest @ items.T).cpu().numpy()
+            scores = (newest @ items.T).amax(dim=1).cpu().numpy()
         wanted = scores[np.arange(users.size), targets]
         for row, user in enumerate(users.tolist()):
             scores[row, sequences.items[sequences.offsets[user] : sequences.offsets[user + 1]]] = -np.inf

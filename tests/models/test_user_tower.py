@@ -13,7 +13,7 @@ from models.tower_inputs import WAITS, TowerInputs, waits
 from models.two_tower import ServedUser, TwoTower, TwoTowerConfig
 from models.user import HISTORY_LENGTH, UserState
 from models.user_tower import ITEM_VECTORS_FILE, MODEL_FILE, UserTower
-from services.trainer.tower_artifact import write_tower
+from services.trainer.tower_artifact import interests_of, take_over, write_tower
 
 ITEMS = 40
 UNKNOWN = 999_999
@@ -40,6 +40,18 @@ def folder(towers: TwoTower, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "two_tower"
     write_tower(towers, INPUTS, CONTENT, folder, Manifest("two_tower", "two_tower"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def several(towers: TwoTower, tmp_path_factory: pytest.TempPathFactory) -> tuple[TwoTower, Path]:
+    """Towers of three interests and their artifact; beside it, as "one", the artifact of those of one."""
+    root = tmp_path_factory.mktemp("several")
+    torch.manual_seed(1)
+    three = TwoTower(INPUTS, CONTENT, TwoTowerConfig(width=16, interests=3)).eval()
+    for name, found in (("three", three), ("one", towers)):
+        config = {"towers": {"interests": 3}} if found is three else {}
+        write_tower(found, INPUTS, CONTENT, root / name, Manifest("two_tower", "two_tower", config=config))
+    return three, root / "three"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +85,7 @@ def test_onnx_says_what_torch_says(tower: UserTower, towers: TwoTower) -> None:
     columns = {name: torch.from_numpy(column) for name, column in INPUTS.columns(users).items()}
     with torch.no_grad():
         expected = ServedUser(towers)(**columns).numpy()
-    np.testing.assert_allclose(tower.encode_batch(users), expected, atol=1e-4)
+    np.testing.assert_allclose(tower.encode_batch(users)[:, 0], expected, atol=1e-4)
 
 
 def test_a_user_is_encoded_alike_alone_and_in_a_batch(tower: UserTower) -> None:
@@ -81,12 +93,12 @@ def test_a_user_is_encoded_alike_alone_and_in_a_batch(tower: UserTower) -> None:
     batch = tower.encode_batch(users)
     for row, one in zip(batch, users, strict=True):
         np.testing.assert_allclose(row, tower.encode(one), atol=1e-5)
-    assert tower.encode_batch([]).shape == (0, 16)
+    assert tower.encode_batch([]).shape == (0, 1, 16)
 
 
 def test_vectors_have_length_one(tower: UserTower) -> None:
     vectors = tower.encode_batch([user(history=(10, 11)), user(99), user(5, gender="M")])
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1.0, atol=1e-5)
 
 
 def test_unknown_items_of_the_history_are_skipped(tower: UserTower) -> None:
@@ -129,6 +141,33 @@ def test_an_item_without_events_lies_at_the_sum_of_its_tokens(folder: Path, towe
     assert vector is not None
     np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-6)
     assert content.vector("Unheard Of", None, []) is None
+
+
+def test_several_interests_come_back_from_the_artifact_as_they_were(several: tuple[TwoTower, Path]) -> None:
+    towers, folder = several
+    users = [user(history=(10, 11, 12)), user(5, history=(20,)), user(77)]
+    columns = {name: torch.from_numpy(column) for name, column in INPUTS.columns(users).items()}
+    with torch.no_grad():
+        expected = ServedUser(towers)(**columns).numpy()
+    tower = UserTower.load(folder)
+    assert (tower.interests, tower.encode_batch([]).shape) == (3, (0, 3, 16))
+    np.testing.assert_allclose(tower.encode_batch(users), expected, atol=1e-4)
+    np.testing.assert_allclose(tower.encode(users[0]), expected[0], atol=1e-4)
+    again = TwoTower(INPUTS, CONTENT, TwoTowerConfig(width=16, interests=3))
+    take_over(again, INPUTS, CONTENT, folder)
+    assert all(torch.equal(value, towers.state_dict()[name]) for name, value in again.state_dict().items())
+    assert (interests_of(folder), interests_of(folder.parent / "one")) == (3, 1)
+
+
+@pytest.mark.parametrize("other", [1, 2])
+def test_towers_of_another_number_of_interests_are_no_start(several: tuple[TwoTower, Path], other: int) -> None:
+    folder = several[1]
+    towers = TwoTower(INPUTS, CONTENT, TwoTowerConfig(width=16, interests=other))
+    with pytest.raises(DamagedArtifact, match="cannot be the start"):
+        take_over(towers, INPUTS, CONTENT, folder)
+    three = TwoTower(INPUTS, CONTENT, TwoTowerConfig(width=16, interests=3))
+    with pytest.raises(DamagedArtifact, match="cannot be the start"):
+        take_over(three, INPUTS, CONTENT, folder.parent / "one")
 
 
 def test_a_tower_that_is_not_whole_is_refused(tmp_path: Path, folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_every_score_is_there_whoever_proposed_the_item(retriever: Retriever) ->
     candidates = retriever.retrieve(user, ALL)
     vectors = retriever.models.tower.item_vectors
     known = candidates.ids <= ITEMS
-    expected = vectors[candidates.ids[known].astype(np.int64) - 1] @ retriever.models.tower.encode(user)
+    expected = vectors[candidates.ids[known].astype(np.int64) - 1] @ retriever.models.tower.encode(user)[0]
     np.testing.assert_allclose(candidates.column("two_tower")[known], expected, rtol=1e-5)
     assert np.isfinite(candidates.scores[known]).all()
     assert np.isnan(candidates.scores[~known]).all()

@@ -56,11 +56,21 @@ class MeanTower:
         self.item_vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     def encode(self, user: UserState) -> NDArray[np.float32]:
-        """(DIMENSION,)"""
+        """(1, DIMENSION)"""
         known = user.history[np.isin(user.history, self.item_ids)].astype(np.int64) - 1
         mean = self.item_vectors[known].sum(axis=0) + 1e-3
         vector: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
-        return vector
+        return vector[None]
+
+
+class TastesTower(MeanTower):
+    """Places a user at each of the newest three items that it knows, a stranger at those of the first ones."""
+
+    def encode(self, user: UserState) -> NDArray[np.float32]:
+        """(3, DIMENSION)"""
+        known = user.history[np.isin(user.history, self.item_ids)].astype(np.int64) - 1
+        tastes: NDArray[np.float32] = self.item_vectors[np.append(known[::-1], [0, 1, 2])[:3]]
+        return tastes
 
 
 def fitted() -> RetrievalModels:

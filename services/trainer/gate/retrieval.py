@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import DamagedArtifact, verify
+from models.interests import nearest_scores
 from models.items import ItemTable
 from models.metrics import hit_rate, ndcg
 from services.retrieval.loading import MODEL_NAMES, open_retriever
@@ -85,11 +86,11 @@ def _checks(
             yield Check("moments", False, "there are no held-out moments to judge on")
             return
         moments = _sample(moments, config.moments, seed)
-        vectors = _user_vectors(tower, moments)
-        if not np.isfinite(vectors).all():
-            yield Check("user_vectors", False, f"no number for {_broken(vectors)} of {len(moments)} users")
+        interests = _interests(tower, moments)
+        if not np.isfinite(interests).all():
+            yield Check("user_vectors", False, f"no number for {_broken(interests)} of {len(moments)} users")
             return
-        yield recall_check(tower, contender.index, vectors, config)
+        yield recall_check(tower, contender.index, np.concatenate(interests), config)
         incumbent = stack.enter_context(_opened(champion, items))
         sides = {"champion": incumbent, "challenger": contender}
         yield from _hits(sides, moments, config, seed, progress)
@@ -138,21 +139,22 @@ def _judged(name: str, of: Mapping[str, Floats], users: NDArray[np.uint64], conf
 def _tower_ranks(tower: Tower, moments: Sequence[Moment]) -> Floats:
     """(B,) rank of each target among the items the user has not seen, by the tower; infinite where it has no vector."""
     ranks = np.full(len(moments), np.inf)
-    for place, (moment, vector) in enumerate(zip(moments, _user_vectors(tower, moments), strict=True)):
+    for place, (moment, interests) in enumerate(zip(moments, _interests(tower, moments), strict=True)):
         row = np.searchsorted(tower.item_ids, np.uint64(moment.target))
         if row < tower.item_ids.size and tower.item_ids[row] == np.uint64(moment.target):
-            scores = tower.item_vectors @ vector
+            scores = nearest_scores(tower.item_vectors, interests)
             unseen = ~np.isin(tower.item_ids, moment.user.seen)
             ranks[place] = 1 + np.count_nonzero(scores[unseen] > scores[row])
     return ranks
 
 
-def _user_vectors(tower: Tower, moments: Sequence[Moment]) -> NDArray[np.float32]:
+def _interests(tower: Tower, moments: Sequence[Moment]) -> NDArray[np.float32]:
+    """(B, K, D)"""
     return np.stack([tower.encode(moment.user) for moment in moments])
 
 
-def _broken(vectors: NDArray[np.float32]) -> int:
-    return int(np.count_nonzero(~np.isfinite(vectors).all(axis=1)))
+def _broken(interests: NDArray[np.float32]) -> int:
+    return int(np.count_nonzero(~np.isfinite(interests).all(axis=(1, 2))))
 
 
 def _requests(retriever: Retriever, moments: Sequence[Moment]) -> Callable[[], object]:

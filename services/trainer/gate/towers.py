@@ -56,14 +56,14 @@ def vectors_check(tower: Tower, index: VectorIndex, seed: int) -> Check:
     return Check("index_vectors", True, f"{seen} scores of the index are dot products of the item vectors", figures)
 
 
-def recall_check(tower: Tower, index: VectorIndex, users: NDArray[np.float32], config: GateConfig) -> Check:
-    """recall@100 of the index against exact search, for (B, D) vectors of real users."""
+def recall_check(tower: Tower, index: VectorIndex, interests: NDArray[np.float32], config: GateConfig) -> Check:
+    """recall@100 of the index against exact search, for (B, D) interests of real users."""
     k = min(_NEAREST, tower.item_ids.size)
     found = 0
-    for user in users:
-        exact = np.argpartition(-(tower.item_vectors @ user), k - 1)[:k]
-        found += np.intersect1d(index.search(user, k).ids, tower.item_ids[exact]).size
-    recall = found / max(k * len(users), 1)
+    for interest in interests:
+        exact = np.argpartition(-(tower.item_vectors @ interest), k - 1)[:k]
+        found += np.intersect1d(index.search(interest, k).ids, tower.item_ids[exact]).size
+    recall = found / max(k * len(interests), 1)
     figures = {"challenger": recall}
     if recall < config.index_recall:
         return Check("index_recall", False, f"recall@{k} {recall:.3f} is below {config.index_recall:.3f}", figures)
