@@ -16,7 +16,7 @@ def bootstrap(settings: TrainerSettings, steps: Steps) -> None:
     """Trains and publishes unless every model has a champion, then fills the online store unless it is filled."""
     registry = Registry.open(settings.data_dir, settings.registry_url)
     if not all(registry.version_of(name, CHAMPION) for name in SERVED):
-        from services.trainer.commands import show_models
+        from services.trainer.commands import retrieval_fit, show_models
         from services.trainer.compute import Resources
         from services.trainer.pipeline import Plan
         from services.trainer.runs.full import train_fully
@@ -28,6 +28,7 @@ def bootstrap(settings: TrainerSettings, steps: Steps) -> None:
             settings.dataset,
             registry_url=settings.registry_url,
             kinds=kinds_of(settings.rankers),
+            retrieval=retrieval_fit(0, settings.interests),
             resources=resources,
         )
         train_fully(plan, steps, Run.begin("full", "request"))

@@ -36,6 +36,9 @@ app.add_typer(p2, name="p2", help="Protocol P2 alone: the table, what features a
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
 Epochs = Annotated[int, typer.Option(min=0, help="Passes of the towers' first fit; 0: the default, which is quick.")]
+Interests = Annotated[
+    int, typer.Option(min=1, max=16, envvar="CASCADE_TRAINER_INTERESTS", help="Vectors that stand for a user.")
+]
 Dataset = Annotated[str, typer.Option(help="ml-1m, ml-100k, synthetic or what was imported; empty: what is there.")]
 Seed = Annotated[int, typer.Option(help="Makes every draw repeatable.")]
 RegistryUrl = Annotated[str, typer.Option(envvar="CASCADE_REGISTRY_URL", help="MLflow server; SQLite when empty.")]
@@ -90,6 +93,7 @@ def train(
     dataset: Dataset = "",
     seed: Seed = 0,
     epochs: Epochs = 0,
+    interests: Interests = 1,
     test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
     registry_url: RegistryUrl = "",
     rankers: Rankers = DEFAULT_RANKERS,
@@ -109,7 +113,7 @@ def train(
 
     steps, run = Steps(), Run.begin("full", trigger, run_id)
     resources, kinds = Resources(device, processes), kinds_of(rankers)
-    retrieval = retrieval_fit(epochs)
+    retrieval = retrieval_fit(epochs, interests)
     plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval, kinds, resources=resources, int8=int8)
     train_fully(plan, steps, run)
     show_models(steps.console, Registry.open(data_dir, registry_url))
@@ -120,6 +124,7 @@ def ablation(
     data_dir: DataDir = Path(".data"),
     seed: Seed = 0,
     epochs: Epochs = 0,
+    interests: Interests = 1,
     test_users: Annotated[int, typer.Option(min=0, help="Users of the comparison; 0 for all.")] = 0,
 ) -> None:
     """What each group of the ranker's features is worth: the funnel without it."""
@@ -127,16 +132,17 @@ def ablation(
     from services.trainer.pipeline import Plan
 
     steps = Steps()
-    plan = Plan(data_dir, seed=seed, test_users=test_users, retrieval=retrieval_fit(epochs))
+    plan = Plan(data_dir, seed=seed, test_users=test_users, retrieval=retrieval_fit(epochs, interests))
     steps.console.print(ablation_table(ablate(plan, steps)))
 
 
-def retrieval_fit(epochs: int) -> RetrievalFitConfig:
-    """The defaults, with another number of passes for the towers unless it is 0."""
+def retrieval_fit(epochs: int, interests: int) -> RetrievalFitConfig:
+    """The defaults, with so many interests, and another number of passes for the towers unless it is 0."""
     from services.trainer.retrieval_models import RetrievalFitConfig
 
     config = RetrievalFitConfig()
-    return replace(config, fit=replace(config.fit, epochs=epochs)) if epochs else config
+    towers = replace(config.towers, interests=interests)
+    return replace(config, towers=towers, fit=replace(config.fit, epochs=epochs or config.fit.epochs))
 
 
 @app.command()

@@ -33,6 +33,8 @@ class TrainerSettings(ServiceSettings):
     """Where torch models are fitted; auto takes the GPU where there is one."""
     processes: int = Field(1, ge=1, le=64)
     """Processes that share each torch fit, on GPUs one for each of them. torchrun is started by the trainer."""
+    interests: int = Field(1, ge=1, le=16)
+    """Vectors that stand for a user in the towers of a full run; a continuous run keeps those of its champion."""
     every_hours: float = Field(24.0, gt=0, le=24 * 366)
     """Age at which a full run is due, over the whole lake."""
     learn_minutes: float = Field(5.0, gt=0, le=7 * 24 * 60)

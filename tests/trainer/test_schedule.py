@@ -166,11 +166,14 @@ async def test_a_run_ends_with_the_service(registry: Registry, tmp_path: Path) -
 
 
 def test_a_run_is_told_what_the_settings_name(tmp_path: Path) -> None:
-    named = TrainerSettings(data_dir=tmp_path, dataset="ml-100k", registry_url="http://mlflow:5000", position="weights")
+    named = TrainerSettings(
+        data_dir=tmp_path, dataset="ml-100k", registry_url="http://mlflow:5000", position="weights", interests=3
+    )
     full = command(named, Run.begin("full", "schedule"))
     learn = command(named, Run.begin("continuous", "examples"))
     assert full[1:4] == ["-m", "services.trainer", "train"]
     assert full[full.index("--dataset") + 1] == "ml-100k"
+    assert full[full.index("--interests") + 1] == "3"
     assert learn[1:4] == ["-m", "services.trainer", "learn"]
     assert learn[learn.index("--position") + 1] == "weights"
     assert learn[learn.index("--trigger") + 1] == "examples"

@@ -20,7 +20,7 @@ def command(settings: TrainerSettings, run: Run) -> list[str]:
     shared += ["--device", settings.device, "--processes", str(settings.processes)]
     trigger = ["--trigger", run.trigger]
     if run.kind == "full":
-        told = ["--dataset", settings.dataset, "--rankers", settings.rankers]
+        told = ["--dataset", settings.dataset, "--rankers", settings.rankers, "--interests", str(settings.interests)]
         return [sys.executable, "-m", "services.trainer", "train", *told, *trigger, *shared]
     told = ["--position", settings.position, "--ripe-seconds", str(settings.ripe_seconds)]
     told += ["--retrieval" if settings.learn_retrieval else "--no-retrieval"]

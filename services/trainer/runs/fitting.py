@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from services.trainer.catalog import item_table
 from services.trainer.learning.fit import fit_challenger
@@ -11,20 +12,23 @@ from services.trainer.retrieval_models import fit_retrieval
 from services.trainer.runs.gathering import split
 from services.trainer.runs.job import Advance, Job, full_at, known_until
 from services.trainer.runs.moments import Retraining
+from services.trainer.tower_artifact import interests_of
 
 
 def refit_retrieval(job: Job, advance: Advance) -> None:
     """Refits all three on every event but those the gate asks for, the towers from those of the champion."""
     out = job.draft("two_tower").parent
     shutil.rmtree(out, ignore_errors=True)
-    known = retraining(job).known
+    known, champion = retraining(job).known, job.champions["two_tower"].folder
+    # The interests are a choice of whoever trained the champion; weights for another number are no start.
+    shape = replace(job.plan.towers.towers, interests=interests_of(champion))
     fit_retrieval(
         known,
         out,
         lineage=job.lineage("retrieval"),
-        config=job.plan.towers,
+        config=replace(job.plan.towers, towers=shape),
         seed=job.plan.seed,
-        warm_start=job.champions["two_tower"].folder,
+        warm_start=champion,
         progress=advance,
         resources=job.plan.resources,
         checkpoint=job.folder / "checkpoints" / "two_tower",

@@ -11,6 +11,7 @@ import pytest
 
 from models.artifact import read_manifest
 from models.ranking import load_ranker
+from models.user_tower import UserTower
 from services.runtime.errors import Conflict
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
 from services.trainer.gate import GateConfig
@@ -174,12 +175,14 @@ def test_rows_of_a_version_whose_files_are_gone_are_still_learned_from(data_dir:
 
 
 def test_towers_are_refitted_from_the_champion_and_move_together(tmp_path: Path) -> None:
-    registry = world.build(tmp_path, towers=True)
+    registry = world.build(tmp_path, towers=True, interests=2)
     run = learn(world.plan(tmp_path, retrieval=True, least_clicks=10**6), Steps())
     assert run.parts == ["retrieval"]
     assert run.releases == ["co_visitation", "ease", "popularity", "two_tower"]
     found = registry.resolve("two_tower", CHALLENGER)
     assert found.manifest.lineage["parents"].startswith("two_tower ")
+    # The plan says one: how many there are was settled by who trained the champion.
+    assert UserTower.load(found.folder).interests == 2
     assert found.manifest.metrics["gate_recall_at_200_challenger"] > 0
     assert load_ranker(registry.resolve("ranker").folder)
     registry.set_alias("two_tower", CHAMPION, found.version)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def plan(data_dir: Path, *, retrieval: bool = False, least_clicks: int = 30) -> 
     )
 
 
-def build(data_dir: Path, *, slates: int = 300, towers: bool = False) -> Registry:
-    """Fills a data folder; without `towers` the retrieval models are files that nobody can open."""
+def build(data_dir: Path, *, slates: int = 300, towers: bool = False, interests: int = 1) -> Registry:
+    """Fills a data folder; without `towers` the retrieval models are files that nobody can open, else the towers tell
+    so many `interests`."""
     users, items, events = ring_tables()
     lake = data_dir / "lake"
     (lake / "events").mkdir(parents=True)
@@ -67,7 +69,7 @@ def build(data_dir: Path, *, slates: int = 300, towers: bool = False) -> Registr
     interactions = Interactions.of(users, items, events)
     table = item_table(items, interactions.events_frame())
     registry = Registry.open(data_dir)
-    _publish_retrieval(registry, interactions.leave_last(1), data_dir / "made", towers)
+    _publish_retrieval(registry, interactions.leave_last(1), data_dir / "made", interests if towers else 0)
     spec = _publish_ranker(registry, interactions, table, data_dir / "made")
     show(lake, spec, interactions, table, FULL_AT, slates)
     return registry
@@ -135,13 +137,14 @@ def _scores(count: int, random: np.random.Generator) -> np.ndarray:
     return random.random((count, len(RETRIEVAL_COLUMNS)), np.float32)
 
 
-def _publish_retrieval(registry: Registry, known: Interactions, made: Path, towers: bool) -> None:
+def _publish_retrieval(registry: Registry, known: Interactions, made: Path, interests: int) -> None:
     lineage = {"created_at": FULL_AT.isoformat(), "data_snapshot": "ring"}
-    if towers:
-        fit_retrieval(known, made, lineage=lineage, config=TOWERS)
+    if interests:
+        config = replace(TOWERS, towers=replace(TOWERS.towers, interests=interests))
+        fit_retrieval(known, made, lineage=lineage, config=config)
         with_index(made, item_table(known.items, known.events_frame()))
     for name in RETRIEVAL:
-        if not towers:
+        if not interests:
             with writing(made / name) as draft:
                 seal(draft, Manifest(name, name, lineage=lineage))
         registry.publish(name, made / name, CHAMPION)
