@@ -136,7 +136,7 @@ def ablation(
     steps.console.print(ablation_table(ablate(plan, steps)))
 
 
-def retrieval_fit(epochs: int, interests: int) -> RetrievalFitConfig:
+def retrieval_fit(epochs: int, interests: int = 1) -> RetrievalFitConfig:
     """The defaults, with so many interests, and another number of passes for the towers unless it is 0."""
     from services.trainer.retrieval_models import RetrievalFitConfig
 
