@@ -41,7 +41,7 @@ from services.trainer.shares import learn_shares, write_shares
 
 WINDOW = 3
 """Events of each user that the ranker learns from: those before the last one."""
-NEGATIVES = 80
+NEGATIVES = 40
 """Candidates kept beside the target of each moment."""
 RETRIEVAL = ("two_tower", "co_visitation", "popularity", "ease")
 

@@ -4,13 +4,13 @@
     write_shares(folder / "two_tower", config)        # travels with the towers, to whoever serves them
 
 Coordinate ascent: each source in turn tries other quotas and weights, and keeps what finds the next item more often
-and earlier. The lists of the sources are asked for once; merging them again costs a fraction of a millisecond.
+and earlier. The lists of the sources are asked for once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from models.artifact import read_manifest, seal
 from services.retrieval.config import MANIFEST_KEY, RetrievalConfig, SourceShare
-from services.retrieval.merge import merge
 from services.retrieval.retriever import NO_IDS, Retriever
 from services.trainer.moment import Moment
+from services.trainer.overheard import Overheard
 
 MOMENTS = 400
 """Moments that shares are learned from."""
@@ -34,32 +34,21 @@ _FIXED = ("popularity", "fresh")
 """Kept as they are: they are there for users and items of whom the past says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """What every source said at one moment, and what came next."""
-
-    rows: tuple[NDArray[np.int64], ...]
-    """As many as the list is long, by source."""
-    target: int
-
-
 def learn_shares(
     retriever: Retriever, moments: Sequence[Moment], seed: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> RetrievalConfig:
     """The retriever's shares, bettered on a sample of the moments; as they are when there are none."""
     chosen = _sample([moment for moment in moments if not moment.user.is_cold], seed)
     tell = progress or (lambda done, planned: None)
-    proposed = [_proposed(retriever, moment) for moment in chosen]
-    proposed = [one for one in proposed if one.target >= 0]
-    config = retriever.config
-    if not proposed:
+    overheard, config = overhear(retriever, chosen), retriever.config
+    if overheard is None:
         return config
-    best = quality(config, proposed, retriever)
+    best = quality(config, overheard)
     names = [source.name for source in retriever.sources if source.name not in _FIXED]
     steps = [(name, field) for _ in range(_ROUNDS) for name in names for field in ("weight", "quota")]
     for done, (name, field) in enumerate(steps, 1):
         for tried in _changed(config, name, field):
-            found = quality(tried, proposed, retriever)
+            found = quality(tried, overheard)
             if found > best:
                 config, best = tried, found
         tell(done, len(steps))
@@ -72,22 +61,21 @@ def write_shares(folder: Path, config: RetrievalConfig) -> None:
     seal(folder, replace(manifest, config={**manifest.config, MANIFEST_KEY: asdict(config)}))
 
 
-def quality(config: RetrievalConfig, proposed: Sequence[Proposed], retriever: Retriever) -> float:
+def quality(config: RetrievalConfig, overheard: Overheard) -> float:
     """How much of what came next the merged lists hold, plus how early: the mean of 1 and 1 / log2(1 + rank)."""
-    shares = [config.shares[source.name] for source in retriever.sources]
-    gain = 0.0
-    for one in proposed:
-        merged = merge(
-            [rows[: int(np.ceil(share.depth * CANDIDATES))] for rows, share in zip(one.rows, shares, strict=True)],
-            [share.weight for share in shares],
-            [int(share.quota * CANDIDATES) for share in shares],
-            CANDIDATES,
-            config.rank_offset,
-        )
-        place = np.flatnonzero(merged.rows == one.target)
-        if place.size:
-            gain += 1.0 + float(1.0 / np.log2(2.0 + place[0]))
-    return gain / len(proposed)
+    ranks = overheard.target_ranks(config)
+    return float(np.mean(np.isfinite(ranks) + 1.0 / np.log2(1.0 + ranks)))
+
+
+def overhear(retriever: Retriever, moments: Sequence[Moment]) -> Overheard | None:
+    """What the sources say at those of the moments whose item the catalog has; None when it has none of them."""
+    targets = retriever.catalog.rows_of(np.array([moment.target for moment in moments], np.uint64)).tolist()
+    known = [(moment, row) for moment, row in zip(moments, targets, strict=True) if row >= 0]
+    if not known:
+        return None
+    said = [_said(retriever, moment) for moment, _ in known]
+    names = [source.name for source in retriever.sources]
+    return Overheard.of(names, CANDIDATES, said, [row for _, row in known])
 
 
 def _changed(config: RetrievalConfig, name: str, field: str) -> Iterator[RetrievalConfig]:
@@ -104,10 +92,9 @@ def _with_quota(share: SourceShare, quota: float) -> SourceShare:
     return replace(share, quota=quota, depth=max(share.depth, quota))
 
 
-def _proposed(retriever: Retriever, moment: Moment) -> Proposed:
+def _said(retriever: Retriever, moment: Moment) -> list[NDArray[np.int64]]:
     query = retriever.query(moment.user, NO_IDS, (), 0)
-    rows = tuple(source.propose(query, CANDIDATES).rows for source in retriever.sources)
-    return Proposed(rows, int(retriever.catalog.rows_of(np.array([moment.target], np.uint64))[0]))
+    return [source.propose(query, CANDIDATES).rows for source in retriever.sources]
 
 
 def _sample(moments: Sequence[Moment], seed: int) -> list[Moment]:

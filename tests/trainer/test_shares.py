@@ -49,8 +49,9 @@ def test_a_source_that_knows_what_comes_next_gets_its_share(
     monkeypatch.setattr(shares, "CANDIDATES", 12)
     silenced = mute(retriever, "two_tower", "co_visitation", "ease", "because_you_watched", "creators")
     learned = learn_shares(silenced, moments())
-    asked = [shares._proposed(silenced, moment) for moment in moments()]
-    assert shares.quality(learned, asked, silenced) > 1.1 * shares.quality(silenced.config, asked, silenced)
+    overheard = shares.overhear(silenced, moments())
+    assert overheard is not None
+    assert shares.quality(learned, overheard) > 1.1 * shares.quality(silenced.config, overheard)
     assert max(share.weight for name, share in learned.shares.items() if name != "popularity") > 0
 
 
