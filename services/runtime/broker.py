@@ -5,7 +5,7 @@ python -m services.runtime.broker --port 9092
 It speaks the real protocol (groups, commits, idempotence) and keeps everything in memory, about 5 MB a partition: it
 is for development and tests. The broker picks a random port and advertises it; `Forwarder` listens on the port that
 was asked for and puts that port into the answers which tell clients where the broker is. So clients survive a restart
-of the broker; what it held is gone.
+of the broker; what it held is gone, and members of groups are told so (see membership.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from services.runtime.eventlog import CATALOG, DEAD_LETTERS, EVENTS, IMPRESSIONS
+from services.runtime.membership import Membership
 
 HOST = "127.0.0.1"
 TOPICS = (EVENTS, IMPRESSIONS, CATALOG, DEAD_LETTERS)
@@ -28,6 +29,8 @@ HANG_UP_SECONDS = 2.0
 
 _METADATA, _FIND_COORDINATOR = 3, 10
 """Kafka's numbers of the two requests whose answers carry a broker's address."""
+_API_VERSIONS, _NO_CLIENT_ID = b"\x00\x12\x00\x00", b"\xff\xff"
+"""A whole request, but for the correlation id between them, that every broker answers and that changes nothing."""
 
 
 @asynccontextmanager
@@ -57,6 +60,7 @@ class Forwarder:
         """Where clients are to connect; known once it listens."""
         self._clients: set[asyncio.Task[Any]] = set()
         self._carriers: set[asyncio.Task[None]] = set()
+        self._membership = Membership()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until either side hangs up."""
@@ -66,9 +70,10 @@ class Forwarder:
         client.add_done_callback(self._clients.discard)
         broker_reader, broker_writer = await asyncio.open_connection(HOST, self.target)
         asked: set[bytes] = set()
+        refusals: dict[bytes, bytes] = {}
         both = {
-            asyncio.create_task(_carry(reader, broker_writer, lambda frame: _note_address_request(frame, asked))),
-            asyncio.create_task(_carry(broker_reader, writer, lambda frame: self.readdressed(frame, asked))),
+            asyncio.create_task(_carry(reader, broker_writer, lambda frame: self._request(frame, asked, refusals))),
+            asyncio.create_task(_carry(broker_reader, writer, lambda frame: self._answer(frame, asked, refusals))),
         }
         self._carriers |= both
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -85,6 +90,23 @@ class Forwarder:
         if self._clients:
             await asyncio.wait(self._clients, timeout=HANG_UP_SECONDS)
 
+    def _request(self, frame: bytes, asked: set[bytes], refusals: dict[bytes, bytes]) -> bytes:
+        """What the broker is to see of a request; notes in the other two, by correlation id, how to change its answer.
+
+        In place of a refused request goes one that changes nothing: a client expects answers in the order it asked.
+        """
+        correlation = frame[4:8]
+        if int.from_bytes(frame[:2], "big") in (_METADATA, _FIND_COORDINATOR):
+            asked.add(correlation)
+        refusal = self._membership.refusal(frame)
+        if refusal is None:
+            return frame
+        refusals[correlation] = refusal
+        return _API_VERSIONS + correlation + _NO_CLIENT_ID
+
+    def _answer(self, frame: bytes, asked: set[bytes], refusals: dict[bytes, bytes]) -> bytes:
+        return refusals.pop(frame[:4], None) or self.readdressed(frame, asked)
+
     def readdressed(self, answer: bytes, asked: set[bytes]) -> bytes:
         """The answer with our port in place of the broker's, when its correlation id is among those `asked` for it."""
         correlation = answer[:4]
@@ -92,13 +114,6 @@ class Forwarder:
             return answer
         asked.discard(correlation)
         return answer.replace(_address(self.target), _address(self.port))
-
-
-def _note_address_request(request: bytes, asked: set[bytes]) -> bytes:
-    """Remembers the correlation id (bytes 4..8) of a request whose answer will carry an address."""
-    if int.from_bytes(request[:2], "big") in (_METADATA, _FIND_COORDINATOR):
-        asked.add(request[4:8])
-    return request
 
 
 def _address(port: int) -> bytes:
@@ -109,9 +124,9 @@ def _address(port: int) -> bytes:
 async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, change: Callable[[bytes], bytes]) -> None:
     try:
         while True:
-            length = await source.readexactly(4)
-            body = change(await source.readexactly(int.from_bytes(length, "big")))
-            sink.write(length + body)
+            length = int.from_bytes(await source.readexactly(4), "big")
+            body = change(await source.readexactly(length))
+            sink.write(len(body).to_bytes(4, "big") + body)
             await sink.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         return  # a side hung up: the end of a connection, not an error

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -20,22 +18,13 @@ from services.runtime.broker import Forwarder
 from services.runtime.errors import SettingsError, Unavailable
 from services.runtime.eventlog import DEAD_LETTERS, SCHEMA_VERSION, EventLogProducer, Record, open_consumer
 from services.runtime.logs import REQUEST_ID
-from tests.kafka_fixture import kafka_url, running_broker
+from tests.kafka_fixture import collected, kafka_url, running_broker
 
-__all__ = ["kafka_url"]
+__all__ = ["collected", "kafka_url"]
 
 WAIT_SECONDS = 20.0
 TOPIC = DEAD_LETTERS
 """A topic that no other test of the shared broker reads."""
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """kafka-python leaves sockets of closed clients to the collector: they are collected here, without a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        gc.collect()
 
 
 @contextmanager
