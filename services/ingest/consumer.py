@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from kafka.errors import GroupIdNotFoundError, KafkaError
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from redis import RedisError
 
+from services.ingest.assignments import Assignments
 from services.ingest.attribution import Attribution
 from services.ingest.compaction import Compaction
 from services.ingest.lake import Lake
@@ -48,8 +49,6 @@ FIRST_PATIENCE_SECONDS = 20.0
 """How long to be without partitions before joining anew; longer than a dead member keeps its own."""
 LONGEST_PATIENCE_SECONDS = 320.0
 """Where there are more members than partitions, somebody is left out for good reason."""
-SIGN_OF_LIFE_SECONDS = 2.0
-"""How often offsets that did not change are committed again."""
 LAG_SECONDS = 1.0
 """How often the distance to the end of the log is told."""
 OUTAGES = (RedisError, KafkaError, OSError, Unavailable)
@@ -65,14 +64,15 @@ class Consumer:
 
     def __init__(
         self,
-        open_log: Callable[[], Any],
+        open_log: Callable[[Assignments], Any],
         online: OnlineWriter,
         lake: Lake,
         compaction: Compaction,
         dead_letters: EventLogProducer,
         settings: IngestSettings,
     ) -> None:
-        self._open_log = open_log
+        self._assignments = Assignments()
+        self._open_log = lambda: open_log(self._assignments)
         self._online = online
         self._lake = lake
         self._compaction = compaction
@@ -86,7 +86,6 @@ class Consumer:
         self._positions: dict[Any, int] = {}
         """Partition -> offset after the last record that is folded and gathered."""
         self._committed: dict[Any, int] = {}
-        self._committed_at = 0.0
         self._assigned: set[Any] = set()
         self._last_assigned_at = time.monotonic()
         self._patience = FIRST_PATIENCE_SECONDS
@@ -120,6 +119,9 @@ class Consumer:
             time.sleep(POLL_SECONDS)
             return True
         polled = self._poll()
+        if self._assignments.pending:
+            self._go_on_from_committed()
+            return True
         self._follow_assignment()
         if polled:
             self._traces.polled(record for records in polled.values() for record in records)
@@ -140,15 +142,21 @@ class Consumer:
             polled: dict[Any, list[Any]] = self._log.poll(
                 timeout_ms=int(POLL_SECONDS * 1000), max_records=self._settings.batch_records
             )
-        except GroupIdNotFoundError:
-            self._read_anew()
-            return {}
         except KafkaError as error:
             # A member that meets a rebalance is told so by an error; whoever polls again is taken in again.
             log.info("polling again", reason=repr(error))
             time.sleep(POLL_SECONDS)
             return {}
         return polled
+
+    def _go_on_from_committed(self) -> None:
+        """A member that joined, also one that joined again, knows of no position but what the group committed."""
+        self._positions, self._committed = {}, {}
+        try:
+            self._assignments.settle(self._log)
+        except KafkaError as error:
+            log.info("asking again for the committed offsets", reason=repr(error))
+            time.sleep(POLL_SECONDS)
 
     def _follow_assignment(self) -> None:
         """New partitions may come from a process that died between a file and its offsets."""
@@ -244,32 +252,18 @@ class Consumer:
             log.info("merged", sources=done.sources, deleted=done.deleted)
 
     def _commit(self) -> None:
-        """Commits what both sinks hold, and now and then again: the answer tells whether the group still exists.
-
-        After a failure the log delivers again what was not committed.
-        """
-        quiet = time.monotonic() - self._committed_at < SIGN_OF_LIFE_SECONDS
-        if quiet and self._positions == self._committed:
+        """Commits what both sinks hold; after a failure the log delivers again what was not committed."""
+        if not self._positions or self._positions == self._committed:
             return
-        self._committed_at = time.monotonic()
+        offsets = {partition: OffsetAndMetadata(place, "", -1) for partition, place in self._positions.items()}
         try:
-            # Where nothing was read yet, what the log itself would go on with.
-            at = self._positions or {partition: self._log.position(partition, 1000) for partition in self._assigned}
-            offsets = {partition: OffsetAndMetadata(place or 0, "", -1) for partition, place in at.items()}
             self._log.commit(offsets, timeout_ms=5000)
             self._committed = dict(self._positions)
-        except GroupIdNotFoundError:
-            self._read_anew()
         except KafkaError as error:
             log.info("offsets not committed", reason=repr(error))
 
-    def _read_anew(self) -> None:
-        """A log that forgot the group was emptied: its offsets begin again."""
-        log.warning("the log was emptied; reading it from its beginning")
-        self._reopen()
-
     def _reopen(self) -> None:
-        """Joins anew: offsets of a log that is gone would skip records of the one that took its place."""
+        """Leaves the group and joins it as a new member."""
         self._log.close(autocommit=False, timeout_ms=CLOSE_MS)
         self._assigned, self._positions, self._committed = set(), {}, {}
         self._log = self._until_done(self._open_log, "The event log cannot be opened")

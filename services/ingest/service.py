@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from kafka import ConsumerRebalanceListener
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -35,7 +36,7 @@ async def build(settings: IngestSettings) -> AsyncIterator[Door]:
     views = await _views(redis, settings.start_seconds)
     dead_letters, lake = EventLogProducer(settings.kafka_url), settings.data_dir / "lake"
     consumer = Consumer(
-        lambda: _open_log(settings),
+        lambda listener: _open_log(settings, listener),
         OnlineWriter(redis, views),
         Lake(lake, redis),
         Compaction(lake, redis, settings.compact_files),
@@ -57,14 +58,15 @@ async def build(settings: IngestSettings) -> AsyncIterator[Door]:
         redis.close()
 
 
-def _open_log(settings: IngestSettings) -> Any:
+def _open_log(settings: IngestSettings, listener: ConsumerRebalanceListener) -> Any:
     session_ms = int(settings.session_seconds * 1000)
     overrides = {
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": session_ms // 4,
         "fetch_max_wait_ms": settings.fetch_wait_ms,
     }
-    return open_consumer(settings.kafka_url, settings.group, (EVENTS, IMPRESSIONS, CATALOG), overrides)
+    topics = (EVENTS, IMPRESSIONS, CATALOG)
+    return open_consumer(settings.kafka_url, settings.group, topics, overrides, listener=listener)
 
 
 async def _views(redis: Redis, seconds: float) -> dict[str, View]:

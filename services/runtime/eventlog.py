@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime.errors import SettingsError, Unavailable
@@ -168,9 +168,16 @@ def _sending(records: Sequence[Record], spans: ExitStack) -> Contexts:
 
 
 def open_consumer(
-    url: str, group: str, topics: Sequence[str], overrides: Mapping[str, Any] | None = None
+    url: str,
+    group: str,
+    topics: Sequence[str],
+    overrides: Mapping[str, Any] | None = None,
+    listener: ConsumerRebalanceListener | None = None,
 ) -> KafkaConsumer:
-    """A consumer that starts at the group's committed offset, else at the beginning, and never commits by itself."""
+    """A consumer that starts at the group's committed offset, else at the beginning, and never commits by itself.
+
+    The listener is told of every assignment of partitions.
+    """
     host, port = host_and_port(url, "kafka", "kafka_url")
     options: dict[str, Any] = {
         "bootstrap_servers": f"{host}:{port}",
@@ -187,5 +194,5 @@ def open_consumer(
         **(overrides or {}),
     }
     consumer = KafkaConsumer(**options)
-    consumer.subscribe(list(topics))
+    consumer.subscribe(list(topics), listener=listener)
     return consumer
