@@ -22,7 +22,7 @@ from services.trainer.data.interactions import Interactions
 from services.trainer.funnel import Funnel
 from services.trainer.moment import moments_before
 from services.trainer.p1 import TargetRanks
-from services.trainer.pipeline import NEGATIVES, WINDOW, Plan, share_out, with_index
+from services.trainer.pipeline import NEGATIVES, WINDOW, Plan, drawn, share_out, with_index
 from services.trainer.progress import Steps
 from services.trainer.ranking import fit_ranker
 from services.trainer.ranking_dataset import RankingDataset
@@ -63,7 +63,7 @@ def ablate(plan: Plan, steps: Steps) -> dict[str, TargetRanks]:
             share_out(folder, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
         with steps.step("ranker: candidates and features") as advance:
             spec = FeatureSpec.of(table, interactions.profiles)
-            learned = moments_before(interactions, range(2, WINDOW + 2))
+            learned = drawn(moments_before(interactions, range(2, WINDOW + 2)), plan.moments, plan.seed)
             dataset = Funnel(folder, table, {}).dataset(learned, spec, NEGATIVES, plan.seed, advance)
         rankers = {WHOLE: folder / "whole"}
         with steps.step(f"rankers: {1 + len(GROUPS)} fitted") as advance:
@@ -72,10 +72,7 @@ def ablate(plan: Plan, steps: Steps) -> dict[str, TargetRanks]:
                 rankers[name] = folder / f"without_{place}"
                 fit_ranker("lambdamart", without(dataset, columns), rankers[name], plan.seed)
                 advance(place, len(GROUPS))
-        moments = moments_before(interactions, [1])
-        if 0 < plan.test_users < len(moments):
-            chosen = np.random.default_rng(plan.seed).choice(len(moments), plan.test_users, replace=False)
-            moments = [moments[place] for place in sorted(chosen.tolist())]
+        moments = drawn(moments_before(interactions, [1]), plan.test_users, plan.seed)
         with steps.step(f"funnel: {len(moments):,} users") as advance:
             return Funnel(folder, table, rankers).ranks(moments, advance).funnel
 

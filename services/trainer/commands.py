@@ -36,6 +36,7 @@ app.add_typer(p2, name="p2", help="Protocol P2 alone: the table, what features a
 
 DataDir = Annotated[Path, typer.Option(envvar="CASCADE_DATA_DIR", help="Folder for everything kept on disk.")]
 Epochs = Annotated[int, typer.Option(min=0, help="Passes of the towers' first fit; 0: the default, which is quick.")]
+Moments = Annotated[int, typer.Option(min=0, help="Moments the rankers learn from, drawn at random; 0 for all.")]
 Interests = Annotated[
     int, typer.Option(min=1, max=16, envvar="CASCADE_TRAINER_INTERESTS", help="Vectors that stand for a user.")
 ]
@@ -94,7 +95,8 @@ def train(
     seed: Seed = 0,
     epochs: Epochs = 0,
     interests: Interests = 1,
-    test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 2000,
+    test_users: Annotated[int, typer.Option(min=0, help="Users P1 is measured on at the end; 0 for all.")] = 1000,
+    moments: Moments = 10_000,
     registry_url: RegistryUrl = "",
     rankers: Rankers = DEFAULT_RANKERS,
     int8: Annotated[
@@ -114,7 +116,7 @@ def train(
     steps, run = Steps(), Run.begin("full", trigger, run_id)
     resources, kinds = Resources(device, processes), kinds_of(rankers)
     retrieval = retrieval_fit(epochs, interests)
-    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval, kinds, resources=resources, int8=int8)
+    plan = Plan(data_dir, dataset, seed, test_users, registry_url, retrieval, kinds, {}, resources, int8, moments)
     train_fully(plan, steps, run)
     show_models(steps.console, Registry.open(data_dir, registry_url))
 
@@ -132,7 +134,8 @@ def ablation(
     from services.trainer.pipeline import Plan
 
     steps = Steps()
-    plan = Plan(data_dir, seed=seed, test_users=test_users, retrieval=retrieval_fit(epochs, interests))
+    retrieval = retrieval_fit(epochs, interests)
+    plan = Plan(data_dir, seed=seed, test_users=test_users, retrieval=retrieval, moments=0)
     steps.console.print(ablation_table(ablate(plan, steps)))
 
 
@@ -210,7 +213,8 @@ def evaluate(
     from services.trainer.pipeline import Plan
 
     resources, kinds = Resources(device, processes), kinds_of(rankers)
-    plan = Plan(data_dir, seed=seed, retrieval=retrieval_fit(epochs), kinds=kinds, resources=resources)
+    retrieval = retrieval_fit(epochs)
+    plan = Plan(data_dir, seed=seed, retrieval=retrieval, kinds=kinds, resources=resources, moments=0)
     evaluate_all(plan, Steps(), Options(seeds, quick, protocol, out, report_only))
 
 

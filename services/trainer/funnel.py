@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.items import ItemTable
 from models.ranking import Ranker, load_ranker
@@ -65,6 +66,8 @@ _worker: Worker | None = None
 def _open(folder: Path, items: ItemTable, rankers: dict[str, Path]) -> None:
     global _worker
     stack = ExitStack()
+    # There is a worker for each core: threads of their own would wait for each other.
+    stack.enter_context(threadpool_limits(1))
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cascade-index-")))
     retriever = stack.enter_context(open_retriever(folder, items, scratch))
     _worker = Worker(retriever, items, {name: load_ranker(path) for name, path in rankers.items()}, stack)

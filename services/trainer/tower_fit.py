@@ -30,7 +30,7 @@ __all__ = ["HeldOut", "Progress", "TowerData", "TowerFitConfig", "fit_tower", "h
 class TowerFitConfig:
     """How the towers are fitted."""
 
-    epochs: int = 4
+    epochs: int = 3
     """Passes over all events in a first fit."""
     refit_epochs: int = 1
     """Passes when an earlier tower is the start."""
