@@ -201,6 +201,7 @@ def evaluate(
     protocol: Annotated[Literal["p1", "p2", "both"], typer.Option(help="What to measure.")] = "both",
     out: Annotated[Path | None, typer.Option(help="Folder of results and report; data_dir/evaluation.")] = None,
     report_only: Annotated[bool, typer.Option(help="Fit nothing: make the report from what is there.")] = False,
+    untimed: Annotated[bool, typer.Option("--untimed", help="Tell ours not when a user is asked for.")] = False,
     device: Device = "auto",
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the towers' first fit.")] = 8,
     rankers: Rankers = ALL_RANKERS,
@@ -215,7 +216,7 @@ def evaluate(
     resources, kinds = Resources(device, processes), kinds_of(rankers)
     retrieval = retrieval_fit(epochs)
     plan = Plan(data_dir, seed=seed, retrieval=retrieval, kinds=kinds, resources=resources, moments=0)
-    evaluate_all(plan, Steps(), Options(seeds, quick, protocol, out, report_only))
+    evaluate_all(plan, Steps(), Options(seeds, quick, protocol, out, report_only, not untimed))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,13 +34,21 @@ class Moment:
         return self.user.at_ms
 
 
-def moments_before(interactions: Interactions, lasts: Iterable[int]) -> list[Moment]:
-    """Right before the `last`-th event from the end of every user that has one and an earlier one, for each `last`."""
-    return [
+def moments_before(interactions: Interactions, lasts: Iterable[int], timed: bool = True) -> list[Moment]:
+    """Right before the `last`-th event from the end of every user that has one and an earlier one, for each `last`.
+
+    A request knows when it is made. Not `timed`, nobody does: each is as of the user's newest event.
+    """
+    moments = [
         Moment(interactions.state_before(user, last), item, reactions_to(interactions, user, last))
         for last in lasts
         for user, item, _ in interactions.targets(last)
     ]
+    return moments if timed else [_as_of_the_newest(moment) for moment in moments]
+
+
+def _as_of_the_newest(moment: Moment) -> Moment:
+    return replace(moment, user=replace(moment.user, at_ms=int(moment.user.history_times[-1])))
 
 
 def reactions_to(interactions: Interactions, user: int, last: int) -> Reactions:

@@ -72,6 +72,11 @@ class Plan:
     """Moments the rankers learn from, drawn at random; 0 for all, which is better and takes minutes more."""
 
     @property
+    def timed(self) -> bool:
+        """Whether anything knows when a user is asked for."""
+        return self.retrieval.towers.request_time
+
+    @property
     def checkpoints(self) -> Path:
         """Where fits keep their state until the run is published."""
         return self.data_dir / "checkpoints"
@@ -125,10 +130,10 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         with_index(before, table)
     rankers: dict[str, Path] = {kind: drafts / kind for kind in plan.kinds}
     with steps.step("retrieval: shares of the sources") as advance:
-        share_out(before, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
+        share_out(before, table, moments_before(interactions, [WINDOW + 1], plan.timed), plan.seed, advance)
     known = interactions.leave_last(1)
     # Of these alone, so that what followed the last of them stays the test's secret.
-    moments = drawn(moments_before(known, range(1, WINDOW + 1)), plan.moments, plan.seed)
+    moments = drawn(moments_before(known, range(1, WINDOW + 1), plan.timed), plan.moments, plan.seed)
     with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
         spec = FeatureSpec.of(table, interactions.profiles)
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
@@ -189,7 +194,7 @@ def with_index(folder: Path, table: ItemTable) -> float:
 def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[str, Path]) -> Ranks:
     """P1 of the funnel as served, on the test event of (a sample of) the users; written into the manifests."""
     known = interactions.leave_last(1)
-    moments = drawn(moments_before(interactions, [1]), plan.test_users, plan.seed)
+    moments = drawn(moments_before(interactions, [1], plan.timed), plan.test_users, plan.seed)
     table = item_table(known.items, known.events_frame())
     funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in plan.kinds})
     with steps.step(f"evaluation: P1 as served, {len(moments):,} users") as advance:

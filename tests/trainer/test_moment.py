@@ -49,3 +49,11 @@ def test_moments_of_the_known_events_are_those_of_the_window_before_the_last(win
     # What follows the newest of them is the test's, whose time must not be a label.
     assert np.isnan([m.reactions[2] for m in earlier[:5]]).all()
     assert not np.isnan([m.reactions[2] for m in moments[:5]]).any()
+
+
+def test_untimed_moments_are_as_of_the_newest_event_and_the_same_otherwise() -> None:
+    whole = ring(users=3)
+    for timed, untimed in zip(moments_before(whole, [1]), moments_before(whole, [1], timed=False), strict=True):
+        assert untimed.at_ms == timed.user.history_times[-1] < timed.at_ms
+        assert (untimed.user.user_id, untimed.target) == (timed.user.user_id, timed.target)
+        np.testing.assert_array_equal(untimed.user.history, timed.user.history)

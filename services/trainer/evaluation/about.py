@@ -36,6 +36,8 @@ class About:
     machine: str
     begun: str
     """ISO 8601, UTC."""
+    timed: bool = True
+    """Whether ours was told when a user is asked for."""
 
     @classmethod
     def of(cls, snapshot: Snapshot, options: Options, plan: Plan) -> About:
@@ -53,12 +55,13 @@ class About:
             cores=len(os.sched_getaffinity(0)),
             machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             begun=datetime.now(UTC).isoformat(timespec="seconds"),
+            timed=options.timed,
         )
 
     def is_of(self, other: About) -> bool:
         """Whether results of the two may stand in one table."""
         mine, theirs = (
-            (one.data_snapshot, one.users, one.items, one.events, one.quick, one.first_seed, one.epochs)
+            (one.data_snapshot, one.users, one.items, one.events, one.quick, one.first_seed, one.epochs, one.timed)
             for one in (self, other)
         )
         return mine == theirs
@@ -68,7 +71,8 @@ def command(options: Options, plan: Plan) -> str:
     """What to type for the same results."""
     size = "--quick" if options.quick else f"--seeds {options.seeds} --epochs {plan.retrieval.fit.epochs}"
     start = f" --seed {plan.seed}" if plan.seed else ""
-    return f"python -m services.trainer evaluate {size} --protocol {options.protocol}{start}"
+    telling = "" if options.timed else " --untimed"
+    return f"python -m services.trainer evaluate {size} --protocol {options.protocol}{telling}{start}"
 
 
 def revision() -> str:

@@ -16,7 +16,7 @@ from services.trainer.data.interactions import Interactions
 from services.trainer.data.lake import Snapshot, read_events, read_snapshot
 from services.trainer.evaluation.about import SAMPLE, About, revision
 from services.trainer.evaluation.options import Options
-from services.trainer.evaluation.ours import names, ours, quick_plan
+from services.trainer.evaluation.ours import names, ours, quick_plan, untimed
 from services.trainer.evaluation.rated import rate, rated
 from services.trainer.evaluation.report import write_report
 from services.trainer.evaluation.results import Folder, Result
@@ -33,6 +33,7 @@ def evaluate(plan: Plan, steps: Steps, options: Options | None = None) -> Path:
     options = options or Options()
     snapshot, interactions = read_snapshot(plan.data_dir / "lake"), imported(plan.data_dir / "lake")
     interactions.require_order()
+    plan = plan if options.timed else untimed(plan)
     plan = quick_plan(plan) if options.quick else plan
     folder = Folder(options.folder(plan.data_dir))
     if not options.report_only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.trainer.evaluation.ours import RETRIEVAL_ALONE
+from services.trainer.p2.run import FIRST
 from services.trainer.peers import PEERS
 
 _SOURCES = {"two_tower": "two towers", "co_visitation": "co-visitation", "ease": "EASE"}
@@ -22,6 +23,11 @@ def label_of(model: str) -> str:
 def source_label(source: str) -> str:
     """What a source of candidates is called."""
     return _SOURCES.get(source, source.replace("_", " "))
+
+
+def asks_for_likes(scorer: str) -> bool:
+    """Whether a scorer of P2 says who likes what; heads that say something else cannot be compared with it."""
+    return scorer.partition(", ")[2] in ("", FIRST)
 
 
 def scorer_label(scorer: str) -> str:

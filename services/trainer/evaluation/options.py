@@ -19,13 +19,16 @@ class Options:
     """Few peers, small fits and a sample of the users: says whether things work, not how well."""
     protocol: Protocol = "both"
     out: Path | None = None
-    """Folder of results and report; data_dir/evaluation, or data_dir/evaluation-quick."""
+    """Folder of results and report; in data_dir evaluation, with -quick and -untimed behind it."""
     report_only: bool = False
     """Fit nothing: make the report from what is there."""
+    timed: bool = True
+    """Whether ours is told when a user is asked for, as every request is, and as no published result is."""
 
     def folder(self, data_dir: Path) -> Path:
         """Where results and report go."""
-        return self.out or data_dir / ("evaluation-quick" if self.quick else "evaluation")
+        size, telling = "-quick" if self.quick else "", "" if self.timed else "-untimed"
+        return self.out or data_dir / f"evaluation{size}{telling}"
 
     def seeds_from(self, first: int) -> list[int]:
         """The seeds to fit with."""

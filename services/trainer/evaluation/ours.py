@@ -25,7 +25,6 @@ from services.trainer.moment import moments_before
 from services.trainer.p1 import columns_of
 from services.trainer.pipeline import Plan, fit
 from services.trainer.progress import Steps
-from services.trainer.retrieval_models import RetrievalFitConfig
 from services.trainer.tower_fit import TowerFitConfig
 
 RETRIEVAL_ALONE = "cascade_retrieval"
@@ -47,13 +46,18 @@ def names(kinds: Sequence[Kind]) -> list[str]:
     return [RETRIEVAL_ALONE, *map(ranked_by, kinds)]
 
 
+def untimed(plan: Plan) -> Plan:
+    """Neither towers nor rankers are told when a user is asked for."""
+    return replace(plan, retrieval=replace(plan.retrieval, towers=replace(plan.retrieval.towers, request_time=False)))
+
+
 def quick_plan(plan: Plan) -> Plan:
     """Fits of a minute or two: enough to see that every part does its work."""
     return replace(
         plan,
         moments=4000,
         kinds=RANKERS,
-        retrieval=RetrievalFitConfig(fit=TowerFitConfig(epochs=1, refit_epochs=1)),
+        retrieval=replace(plan.retrieval, fit=TowerFitConfig(epochs=1, refit_epochs=1)),
         rankers={"lambdamart": LambdaMartConfig(trees=100), "dlrm": DlrmConfig(epochs=2)},
     )
 
@@ -70,7 +74,7 @@ def ours(
     begun = time.perf_counter()
     folders = fit(replace(plan, data_dir=work), steps, interactions, snapshot, drafts)
     seconds = time.perf_counter() - begun
-    watched = watch_ours(steps, interactions, folders, chosen)
+    watched = watch_ours(steps, interactions, folders, chosen, plan.timed)
     shutil.rmtree(work)
     places = interactions.items["item_id"].to_numpy()
 
@@ -86,11 +90,15 @@ def ours(
 
 
 def watch_ours(
-    steps: Steps, interactions: Interactions, folders: Mapping[str, Path], chosen: NDArray[np.int64]
+    steps: Steps,
+    interactions: Interactions,
+    folders: Mapping[str, Path],
+    chosen: NDArray[np.int64],
+    timed: bool = True,
 ) -> Watched:
     """Each stage right before the last event of the chosen users."""
     known = interactions.leave_last(1)
-    every = moments_before(interactions, [1])
+    every = moments_before(interactions, [1], timed)
     moments = [every[place] for place in chosen.tolist()]
     table = item_table(known.items, known.events_frame())
     funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in KINDS if kind in folders})

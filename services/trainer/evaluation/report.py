@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from services.trainer.evaluation import calibration_plot, plots, sentences
 from services.trainer.evaluation.figures import LIST_METRICS, Figures
-from services.trainer.evaluation.labels import label_of, scorer_label, source_label
+from services.trainer.evaluation.labels import asks_for_likes, label_of, scorer_label, source_label
 from services.trainer.evaluation.literature import DATASET, PUBLISHED
 from services.trainer.evaluation.results import write
 from services.trainer.evaluation.svg import svg
@@ -90,7 +90,7 @@ def pictures(figures: Figures) -> dict[str, Picture]:
     if figures.models:
         says = sentences.about_lists(figures)
         add("lists", "What the lists are like", says, lambda: plots.lists(figures, dict(LIST_METRICS)))
-    sure = [scorer for scorer in figures.rated if scorer.reliability is not None]
+    sure = [scorer for scorer in figures.rated if scorer.reliability is not None and asks_for_likes(scorer.name)]
     if figures.rated:
         says = sentences.about_rated(figures.rated)
         add("calibration", "Whether probabilities are honest", says, lambda: calibration_plot.reliability(sure))

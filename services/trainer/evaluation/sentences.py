@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from models.metrics import Interval
 from services.trainer.evaluation.figures import Bands, Figures, Stage
-from services.trainer.evaluation.labels import label_of, scorer_label, source_label
+from services.trainer.evaluation.labels import asks_for_likes, label_of, scorer_label, source_label
 from services.trainer.evaluation.rated import Rated
 
 BAR = "two_stage"
@@ -109,9 +109,10 @@ def about_lists(figures: Figures) -> str:
 
 def about_rated(scorers: Sequence[Rated]) -> str:
     """Who orders best, and whose probabilities are honest."""
-    best = max(scorers, key=lambda scorer: scorer.metrics["gauc"].mean)
+    likes = [scorer for scorer in scorers if asks_for_likes(scorer.name)]
+    best = max(likes, key=lambda scorer: scorer.metrics["gauc"].mean)
     said = [f"{scorer_label(best.name)} orders each user's own events best: GAUC {_told(best.metrics['gauc'])}."]
-    sure = [scorer for scorer in scorers if "ece" in scorer.metrics]
+    sure = [scorer for scorer in likes if "ece" in scorer.metrics]
     if sure:
         truest = min(sure, key=lambda scorer: scorer.metrics["ece"].mean)
         off = truest.metrics["ece"].mean

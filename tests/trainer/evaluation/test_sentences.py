@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from models.metrics import Interval
 from services.trainer.evaluation import sentences
 from services.trainer.evaluation.ours import OURS
+from services.trainer.evaluation.rated import Rated
 from tests.trainer.evaluation.made_up import figures
 
 
@@ -43,6 +45,15 @@ def test_a_scorer_that_is_off_is_named() -> None:
     assert "The probabilities of DLRM are nearest" in says
     assert "10.00 points off" in says
     assert "More than a point off: DLRM." in says
+
+
+def test_what_a_head_says_of_something_else_than_likes_is_not_compared_with_them() -> None:
+    like = figures().rated[1]
+    better = {**like.metrics, "gauc": Interval(0.9, 0.8, 1.0), "ece": Interval(0.0, 0.0, 0.0)}
+    love = Rated("single task, love", [0], 1.0, better, like.reliability, ["abc"])
+    assert sentences.about_rated([like, love]) == sentences.about_rated([like])
+    alone = Rated("single task, like", [0], 1.0, better, like.reliability, ["abc"])
+    assert sentences.about_rated([like, alone]).startswith("single task, like orders")
 
 
 def test_ours_is_placed_among_all_lists() -> None:
