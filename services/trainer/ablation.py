@@ -20,7 +20,6 @@ from models.spec import FeatureSpec
 from services.trainer.catalog import item_table
 from services.trainer.data.interactions import Interactions
 from services.trainer.funnel import Funnel
-from services.trainer.moment import moments_before
 from services.trainer.p1 import TargetRanks
 from services.trainer.pipeline import NEGATIVES, WINDOW, Plan, drawn, share_out, with_index
 from services.trainer.progress import Steps
@@ -60,10 +59,10 @@ def ablate(plan: Plan, steps: Steps) -> dict[str, TargetRanks]:
             fit_retrieval(earlier, folder, lineage={}, config=plan.retrieval, seed=plan.seed, progress=advance)
             with_index(folder, table)
         with steps.step("retrieval: shares of the sources") as advance:
-            share_out(folder, table, moments_before(interactions, [WINDOW + 1]), plan.seed, advance)
+            share_out(folder, table, plan.moments_of(interactions, [WINDOW + 1]), plan.seed, advance)
         with steps.step("ranker: candidates and features") as advance:
             spec = FeatureSpec.of(table, interactions.profiles)
-            learned = drawn(moments_before(interactions, range(2, WINDOW + 2)), plan.moments, plan.seed)
+            learned = drawn(plan.moments_of(interactions, range(2, WINDOW + 2)), plan.moments, plan.seed)
             dataset = Funnel(folder, table, {}).dataset(learned, spec, NEGATIVES, plan.seed, advance)
         rankers = {WHOLE: folder / "whole"}
         with steps.step(f"rankers: {1 + len(GROUPS)} fitted") as advance:
@@ -72,7 +71,7 @@ def ablate(plan: Plan, steps: Steps) -> dict[str, TargetRanks]:
                 rankers[name] = folder / f"without_{place}"
                 fit_ranker("lambdamart", without(dataset, columns), rankers[name], plan.seed)
                 advance(place, len(GROUPS))
-        moments = drawn(moments_before(interactions, [1]), plan.test_users, plan.seed)
+        moments = drawn(plan.moments_of(interactions, [1]), plan.test_users, plan.seed)
         with steps.step(f"funnel: {len(moments):,} users") as advance:
             return Funnel(folder, table, rankers).ranks(moments, advance).funnel
 

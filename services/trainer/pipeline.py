@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +76,10 @@ class Plan:
         """Whether anything knows when a user is asked for."""
         return self.retrieval.towers.request_time
 
+    def moments_of(self, interactions: Interactions, lasts: Iterable[int]) -> list[Moment]:
+        """The requests before these last events of each user, told as much of their time as the models are."""
+        return moments_before(interactions, lasts, self.timed)
+
     @property
     def checkpoints(self) -> Path:
         """Where fits keep their state until the run is published."""
@@ -130,10 +134,10 @@ def fit(plan: Plan, steps: Steps, interactions: Interactions, snapshot: Snapshot
         with_index(before, table)
     rankers: dict[str, Path] = {kind: drafts / kind for kind in plan.kinds}
     with steps.step("retrieval: shares of the sources") as advance:
-        share_out(before, table, moments_before(interactions, [WINDOW + 1], plan.timed), plan.seed, advance)
+        share_out(before, table, plan.moments_of(interactions, [WINDOW + 1]), plan.seed, advance)
     known = interactions.leave_last(1)
     # Of these alone, so that what followed the last of them stays the test's secret.
-    moments = drawn(moments_before(known, range(1, WINDOW + 1), plan.timed), plan.moments, plan.seed)
+    moments = drawn(plan.moments_of(known, range(1, WINDOW + 1)), plan.moments, plan.seed)
     with steps.step(f"ranker: candidates and features of {len(moments):,} moments") as advance:
         spec = FeatureSpec.of(table, interactions.profiles)
         dataset = Funnel(before, table, {}).dataset(moments, spec, NEGATIVES, plan.seed, advance)
@@ -194,7 +198,7 @@ def with_index(folder: Path, table: ItemTable) -> float:
 def measure(plan: Plan, steps: Steps, interactions: Interactions, folders: dict[str, Path]) -> Ranks:
     """P1 of the funnel as served, on the test event of (a sample of) the users; written into the manifests."""
     known = interactions.leave_last(1)
-    moments = drawn(moments_before(interactions, [1], plan.timed), plan.test_users, plan.seed)
+    moments = drawn(plan.moments_of(interactions, [1]), plan.test_users, plan.seed)
     table = item_table(known.items, known.events_frame())
     funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in plan.kinds})
     with steps.step(f"evaluation: P1 as served, {len(moments):,} users") as advance:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.dlrm import Dlrm, DlrmConfig, binary_loss, listwise_loss
+from models.dlrm import binary_loss, listwise_loss
 from models.list_fit import ListFitConfig
 from models.losses import heads_loss, known_weight
 from models.mmoe import MmoeConfig
@@ -46,9 +46,8 @@ def fit_lists(
     """A network with the weights of its best epoch, on the CPU. `on_step(done, planned)` is told of progress.
 
     `start` holds the weights of an earlier network of the same layout, which then competes with the epochs.
-    `compute` is the GPU where there is one. A fit that finds its own
-    `checkpoint` goes on from there, on a CPU with the very weights it would have had. Raises ValueError when `start`
-    does not fit.
+    `compute` is the GPU where there is one. A fit that finds its own `checkpoint` goes on from there, on a CPU with the
+    very weights it would have had. Raises ValueError when `start` does not fit.
     """
     compute = compute or Compute.detect()
     with compute.fitting(seed, config.threads):
@@ -62,26 +61,6 @@ def fit_lists(
         )
         ListFit(model, train, held_out, config, compute, seed, -best, on_step, own, reactions).run()
     return model.cpu().eval()
-
-
-def fit_dlrm(
-    train: LabelledRows,
-    held_out: LabelledRows,
-    layout: RowLayout,
-    config: DlrmConfig,
-    seed: int,
-    on_step: Progress | None = None,
-    *,
-    start: Mapping[str, Tensor] | None = None,
-    compute: Compute | None = None,
-    checkpoint: Path | None = None,
-) -> Dlrm:
-    """fit_lists of a DLRM, whose configuration is both the shape and the fit."""
-    network = fit_lists(
-        train, held_out, layout, config, config, seed, on_step, start=start, compute=compute, checkpoint=checkpoint
-    )
-    assert isinstance(network, Dlrm)
-    return network
 
 
 def reaction_columns(shape: Shape, rows: LabelledRows) -> NDArray[np.int64]:

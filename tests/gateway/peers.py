@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import grpc
 import numpy as np
-from numpy.typing import NDArray
 
-from models.heads import Heads
-from models.items import ITEM_COLUMNS, ItemRows
+from models.items import ItemRows
 from models.user import UserState
 from services.pb import (
     common_pb2,
     features_pb2,
     features_pb2_grpc,
     llm_pb2_grpc,
-    ranker_pb2,
     ranker_pb2_grpc,
     reranker_pb2,
     reranker_pb2_grpc,
@@ -30,44 +26,11 @@ from services.pb import (
 )
 from services.runtime.convert import floats_from_bytes, items_to_proto, user_to_proto
 from services.runtime.errors import CascadeError
-from services.runtime.objectives import no_heads, objectives_to_proto
+from tests.gateway.films import ITEMS, item_rows
 from tests.gateway.llm_peer import LlmPeer
+from tests.gateway.ranker_peer import RankerPeer
 from tests.gateway.switches import Switches
 from tests.gateway.trainer_peer import TrainerPeer
-
-ITEMS = (*range(1, 41), 296, 318, 858)
-"""Item ids; the larger the id, the older and the less popular, and the better for the ranker."""
-HEADS = ("click", "like")
-GENRES = ("Action", "Comedy", "Drama")
-
-
-def item_rows(ids: tuple[int, ...] = ITEMS) -> ItemRows:
-    """Items by number: title "Film <id>", genre by id modulo 3."""
-    features = np.full((len(ids), len(ITEM_COLUMNS)), np.nan, np.float32)
-    for row, number in enumerate(ids):
-        features[row] = (1990, 20_000 - number, 1000 - number, 1000 - number, 0.5, 3.5, 20_000)
-    return ItemRows(
-        ids=np.array(ids, np.uint64),
-        item_ids=[str(number) for number in ids],
-        titles=[f"Film {number}" for number in ids],
-        genres=[(GENRES[number % 3],) for number in ids],
-        creators=[() for _ in ids],
-        features=features,
-    )
-
-
-def user_state(user_id: int, seen: tuple[int, ...] = (), hidden: tuple[int, ...] = ()) -> UserState:
-    """A user who watched `seen`, one a second."""
-    return UserState(
-        user_id=user_id,
-        profile={"gender": "F"},
-        history=np.array(seen, np.uint64),
-        history_times=np.arange(len(seen), dtype=np.int64) * 1000,
-        history_values=np.full(len(seen), 4, np.float32),
-        activity={"event_count": float(len(seen))},
-        seen=np.array(seen, np.uint64),
-        hidden=np.array(hidden, np.uint64),
-    )
 
 
 class FeaturesPeer(features_pb2_grpc.FeaturesServicer):
@@ -169,65 +132,6 @@ class RetrievalPeer(retrieval_pb2_grpc.RetrievalServicer):
         )
 
 
-class RankerPeer(ranker_pb2_grpc.RankerServicer):
-    def __init__(self) -> None:
-        self.switches = Switches()
-        self.challenger: CascadeError | None = None
-        self.slow_challenger = False
-        self.strange: dict[str, float] = {}
-        """Model -> what it says of every candidate."""
-        self.turned = False
-        """The challenger ranks the other way round."""
-        self.objectives: dict[str, float] | None = None
-        """What its heads weigh, `click`, which rises with the id, and `like`, which falls; None for one score."""
-
-    async def Rank(self, request: ranker_pb2.RankRequest, context: Any) -> ranker_pb2.RankResponse:
-        await self.switches.applied(request, context)
-        if request.model == "challenger" and self.challenger is not None:
-            await context.abort(self.challenger.code, self.challenger.sentence)
-        ids = list(request.ids)[: 1 if self.switches.wrong else None]
-        if request.model == "challenger" and self.slow_challenger:
-            await asyncio.Event().wait()
-        scores = np.array(ids, "<f4") / (-1000 if self.turned and request.model == "challenger" else 1000)
-        scores[:] = self.strange.get(request.model, scores)
-        weights, heads = await self._weighed(request, context)
-        if weights:
-            scores[:] = heads @ np.array([weights.get("click", 0), weights.get("like", 0)], "<f4")
-        rows = np.stack([scores, np.full(len(ids), np.nan, "<f4")], axis=1).astype("<f4")
-        return ranker_pb2.RankResponse(
-            scores=scores.tobytes(),
-            model_version="13" if request.model == "challenger" else "12",
-            model_kind="mmoe" if weights else "lambdamart",
-            features=common_pb2.Matrix(rows=len(ids), columns=["size", "mystery"], values=rows.tobytes()),
-            unknown=[number for number in ids if number not in ITEMS],
-            feature_places=range(len(ids)),
-            objectives=weights,
-            heads=common_pb2.Matrix(rows=len(ids), columns=HEADS, values=heads.tobytes())
-            if weights and request.heads
-            else None,
-        )
-
-    async def GetObjectives(self, request: ranker_pb2.ObjectivesRequest, context: Any) -> common_pb2.Objectives:
-        await self.switches.applied(request, context)
-        if self.objectives is None:
-            error = no_heads("12", "lambdamart")
-            await context.abort(error.code, error.sentence)
-        return objectives_to_proto("12", "mmoe", Heads(HEADS, (1.0, 0.0)), self.objectives or {})
-
-    async def _weighed(self, request: ranker_pb2.RankRequest, context: Any) -> tuple[dict[str, float], NDArray[Any]]:
-        click = np.array(request.ids, "<f4") / 1000
-        if not set(request.objectives) <= set(HEADS):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "There is no such head.")
-        asked = dict(request.objectives) or self.objectives
-        weights = {} if self.objectives is None else {head: (asked or {}).get(head, 0.0) for head in HEADS}
-        return weights, np.stack([click, 1 - click], axis=1).astype("<f4")
-
-    async def ListModels(self, request: common_pb2.ListModelsRequest, context: Any) -> common_pb2.ListModelsResponse:
-        await self.switches.applied(request, context)
-        model = common_pb2.ModelVersion(name="ranker", version="12", kind="lambdamart", aliases=["champion"])
-        return common_pb2.ListModelsResponse(models=[model])
-
-
 class RerankerPeer(reranker_pb2_grpc.RerankerServicer):
     def __init__(self) -> None:
         self.switches = Switches()
@@ -294,11 +198,6 @@ class Peers:
     async def close(self) -> None:
         for name in list(self._servers):
             await self.down(name)
-
-
-def renamed(rows: ItemRows, title: str) -> ItemRows:
-    """The same items under another title."""
-    return replace(rows, titles=[title] * len(rows))
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from services.gateway.pipeline import ranked_around
 from services.pb import events_pb2
 from services.runtime.ids import to_int
 from services.runtime.itemfeed import ItemFeed
+from tests.gateway.films import item_rows, user_state
 from tests.gateway.log_reader import consumed
-from tests.gateway.peers import Peers, item_rows, user_state
+from tests.gateway.peers import Peers
 
 
 class HandFeed(ItemFeed):

@@ -15,8 +15,9 @@ from services.gateway.spelling import microseconds
 from services.pb import events_pb2
 from services.runtime.ids import to_int
 from tests.gateway.conftest import Opened
+from tests.gateway.films import user_state
 from tests.gateway.log_reader import consumed
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.peers import Peers
 from tests.kafka_fixture import running_broker
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from services.runtime.errors import InvalidArgument, NotFound
 from tests.gateway.conftest import Opened
-from tests.gateway.peers import GENRES, ITEMS, Peers, item_rows, renamed, until, user_state
+from tests.gateway.films import GENRES, ITEMS, item_rows, renamed, user_state
+from tests.gateway.peers import Peers, until
 
 STAGES = {"features": "features", "retrieval": "retrieval", "ranker": "ranking", "reranker": "reranking"}
 FALLBACKS = {

@@ -13,7 +13,7 @@ from services.gateway.fallback import Fallbacks
 from services.gateway.filters import Filters
 from services.gateway.nouns import Ask, Candidates
 from services.runtime.itemfeed import ItemFeed
-from tests.gateway.peers import GENRES, item_rows
+from tests.gateway.films import GENRES, item_rows
 
 IDS = st.lists(st.integers(1, 30), max_size=12, unique=True)
 

@@ -14,7 +14,8 @@ from services.gateway.search.finder import vocabulary_of
 from services.retrieval.text.document import documents_of
 from services.runtime.ids import to_int
 from tests.gateway.explanations.test_explanations import explained
-from tests.gateway.peers import Peers, item_rows, renamed, until, user_state
+from tests.gateway.films import item_rows, renamed, user_state
+from tests.gateway.peers import Peers, until
 
 
 def _named(external: str) -> ItemRows:

@@ -11,8 +11,9 @@ import pytest
 from services.pb import events_pb2
 from services.runtime.errors import Unavailable
 from tests.gateway.conftest import READ, Opened
+from tests.gateway.films import user_state
 from tests.gateway.log_reader import consumed
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.peers import Peers
 
 PREVIEW = "/v1/objectives:preview"
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.films import user_state
+from tests.gateway.peers import Peers
 
 CALLS = {
     "POST /v1/recommendations",

@@ -17,7 +17,8 @@ from services.gateway.settings import GatewaySettings
 from services.runtime.errors import SettingsError
 from services.runtime.settings import read_settings
 from tests.gateway.conftest import READ, WRITE, Opened
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.films import user_state
+from tests.gateway.peers import Peers
 
 LOCAL = {"Host": "localhost:8000"}
 EVENT = {"event_id": "e-1", "type": "watch", "user_id": "1", "item_id": "3"}

@@ -10,7 +10,8 @@ import pytest
 from services.gateway.identifiers import share_of
 from services.runtime.errors import NotFound
 from tests.gateway.conftest import Opened
-from tests.gateway.peers import ITEMS, Peers, until, user_state
+from tests.gateway.films import ITEMS, user_state
+from tests.gateway.peers import Peers, until
 
 BEST = sorted(ITEMS, reverse=True)
 """The ranker's order."""

@@ -68,8 +68,9 @@ def measure(lake: Path, seed: int = 0) -> dict[str, float]:
     chosen = np.arange(0, sum(1 for _ in interactions.targets()), 2)
     with TemporaryDirectory(prefix="cascade-accuracy-") as folder:
         work = Path(folder)
-        folders = fit(small_plan(work, seed), steps, interactions, read_snapshot(lake), work / "drafts")
-        seen = watch_ours(steps, interactions, folders, chosen)
+        plan = small_plan(work, seed)
+        folders = fit(plan, steps, interactions, read_snapshot(lake), work / "drafts")
+        seen = watch_ours(steps, interactions, folders, chosen, plan)
         changed = _changed_by_waits(folders["two_tower"].parent, interactions, work)
     return {
         **{name: _ndcg(seen.sources[name]) for name in SOURCES},

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import torch
 
-from models.dlrm import Dlrm, DlrmConfig
+from models.dlrm import DlrmConfig
+from models.networks import Network
 from models.rows import LabelledRows
 from models.spec import FeatureSpec
 from models.two_tower import TwoTower, TwoTowerConfig
 from services.trainer import training_loop
 from services.trainer.compute import Compute
-from services.trainer.ranking_lists import fit_dlrm
+from services.trainer.ranking_lists import fit_lists
 from services.trainer.retrieval_models import tower_data
 from services.trainer.tower_fit import TowerData, TowerFitConfig, fit_tower
 from services.trainer.training_loop import Progress
@@ -50,10 +51,10 @@ def ranking_rows() -> tuple[LabelledRows, LabelledRows, FeatureSpec]:
     return rows.of_queries(~held_out), rows.of_queries(held_out), spec(items).with_normalizer(rows.features)
 
 
-def network(checkpoint: Path | None = None, progress: Progress | None = None, seed: int = 0) -> Dlrm:
+def network(checkpoint: Path | None = None, progress: Progress | None = None, seed: int = 0) -> Network:
     """Three epochs on one CPU."""
     train, held_out, layout = ranking_rows()
-    return fit_dlrm(train, held_out, layout, NETWORK, seed, progress, compute=CPU, checkpoint=checkpoint)
+    return fit_lists(train, held_out, layout, NETWORK, NETWORK, seed, progress, compute=CPU, checkpoint=checkpoint)
 
 
 if __name__ == "__main__":

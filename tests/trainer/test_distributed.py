@@ -16,7 +16,7 @@ from models.two_tower import TwoTower, TwoTowerConfig
 from services.runtime.errors import SettingsError
 from services.trainer.compute import Compute, Resources
 from services.trainer.fits import tower_on
-from services.trainer.ranking_lists import ListFit, fit_dlrm, held_out_loss
+from services.trainer.ranking_lists import ListFit, fit_lists, held_out_loss
 from services.trainer.tower_fit import HeldOut, TowerFit, fit_tower
 from tests.trainer.small_fits import CPU, NETWORK, SHAPE, TOWERS, network, ranking_rows, towers_data
 
@@ -111,7 +111,7 @@ def test_bfloat16_layers_learn_as_well_and_leave_float32_weights() -> None:
     towers, metrics = fit_tower(towers_data(), SHAPE, TOWERS, 0, compute=half)
     assert metrics["held_out_hr@10"] > 0.8
     train, held_out, layout = ranking_rows()
-    ranker = fit_dlrm(train, held_out, layout, NETWORK, 0, compute=half)
+    ranker = fit_lists(train, held_out, layout, NETWORK, NETWORK, 0, compute=half)
     whole = held_out_loss(network(), held_out, NETWORK)
     assert held_out_loss(ranker, held_out, NETWORK) == pytest.approx(whole, rel=0.02)
     assert not all(map(torch.equal, ranker.state_dict().values(), network().state_dict().values()))
@@ -131,7 +131,7 @@ def test_a_gpu_fits_towers_and_networks_as_good_as_a_cpu() -> None:
     towers, metrics = fit_tower(towers_data(), SHAPE, TOWERS, 0, compute=gpu)
     assert metrics["held_out_hr@10"] > 0.8
     train, held_out, layout = ranking_rows()
-    ranker = fit_dlrm(train, held_out, layout, NETWORK, 0, compute=gpu)
+    ranker = fit_lists(train, held_out, layout, NETWORK, NETWORK, 0, compute=gpu)
     assert held_out_loss(ranker, held_out, NETWORK) == pytest.approx(
         held_out_loss(network(), held_out, NETWORK), rel=0.02
     )

@@ -26,7 +26,7 @@ from models.rows import LabelledRows
 from services.trainer.compute import Compute
 from services.trainer.ranking import TREES_FILE, NetworkConfig, fit_ranker, with_known_heads
 from services.trainer.ranking_dataset import RankingDataset, RankingQuery
-from services.trainer.ranking_lists import fit_dlrm, fit_lists, held_out_loss
+from services.trainer.ranking_lists import fit_lists, held_out_loss
 from tests.contracts.ranker import Fitted, RankerContract, separable_dataset
 from tests.models.small_catalog import NOW_MS, catalog, retrieval_scores, spec, user
 
@@ -173,8 +173,8 @@ def test_the_network_kept_is_the_best_epoch_and_one_seed_gives_one_network() -> 
         held_out.features, random.permuted(held_out.labels.reshape(-1, 12), axis=1).reshape(-1), held_out.weights,
         held_out.group_sizes,
     )  # fmt: skip
-    first, second = (fit_dlrm(train, noise, dataset.spec, config, seed=5, compute=CPU) for _ in range(2))
-    stubborn = fit_dlrm(train, train, dataset.spec, config, seed=5)
+    first, second = (fit_lists(train, noise, dataset.spec, config, config, seed=5, compute=CPU) for _ in range(2))
+    stubborn = fit_lists(train, train, dataset.spec, config, config, seed=5)
     assert held_out_loss(first, noise, config) == held_out_loss(second, noise, config)
     assert held_out_loss(first, noise, config) < held_out_loss(stubborn, noise, config)
 
@@ -183,15 +183,15 @@ def test_a_network_that_starts_from_an_earlier_one_is_never_worse_on_the_held_ou
     dataset = separable_dataset()
     train, held_out = dataset.split(0.2, seed=0)
     config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=6, batch_rows=240, learning_rate=0.02, threads=1)
-    earlier = fit_dlrm(train, held_out, dataset.spec, config, seed=5)
+    earlier = fit_lists(train, held_out, dataset.spec, config, config, seed=5)
     # Steps this long only lead away, so that the start wins against every epoch.
     wild = replace(config, learning_rate=10.0, epochs=2)
-    kept = fit_dlrm(train, held_out, dataset.spec, wild, seed=6, start=earlier.state_dict())
+    kept = fit_lists(train, held_out, dataset.spec, wild, wild, seed=6, start=earlier.state_dict())
     assert held_out_loss(kept, held_out, config) == held_out_loss(earlier, held_out, config)
     # And short steps lead on from it.
     gentle = replace(config, learning_rate=1e-3, epochs=2)
-    later = fit_dlrm(train, held_out, dataset.spec, gentle, seed=6, start=earlier.state_dict())
-    anew = fit_dlrm(train, held_out, dataset.spec, gentle, seed=6)
+    later = fit_lists(train, held_out, dataset.spec, gentle, gentle, seed=6, start=earlier.state_dict())
+    anew = fit_lists(train, held_out, dataset.spec, gentle, gentle, seed=6)
     assert held_out_loss(later, held_out, config) < held_out_loss(earlier, held_out, config)
     assert held_out_loss(later, held_out, config) < held_out_loss(anew, held_out, config)
 
@@ -202,4 +202,4 @@ def test_weights_of_another_shape_cannot_be_the_start() -> None:
     config = DlrmConfig(width=4, bottom=(8,), top=(8,), epochs=1, threads=1)
     wider = Dlrm(dataset.spec, replace(config, width=8)).state_dict()
     with pytest.raises(ValueError, match="cannot be the start of this dlrm"):
-        fit_dlrm(train, held_out, dataset.spec, config, seed=0, start=wider)
+        fit_lists(train, held_out, dataset.spec, config, config, seed=0, start=wider)

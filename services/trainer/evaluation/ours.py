@@ -21,7 +21,6 @@ from services.trainer.evaluation.results import Result
 from services.trainer.evaluation.stages import Seen, Watched, watch
 from services.trainer.funnel import Funnel
 from services.trainer.kinds import KINDS, RANKERS, Kind
-from services.trainer.moment import moments_before
 from services.trainer.p1 import columns_of
 from services.trainer.pipeline import Plan, fit
 from services.trainer.progress import Steps
@@ -74,7 +73,7 @@ def ours(
     begun = time.perf_counter()
     folders = fit(replace(plan, data_dir=work), steps, interactions, snapshot, drafts)
     seconds = time.perf_counter() - begun
-    watched = watch_ours(steps, interactions, folders, chosen, plan.timed)
+    watched = watch_ours(steps, interactions, folders, chosen, plan)
     shutil.rmtree(work)
     places = interactions.items["item_id"].to_numpy()
 
@@ -94,11 +93,11 @@ def watch_ours(
     interactions: Interactions,
     folders: Mapping[str, Path],
     chosen: NDArray[np.int64],
-    timed: bool = True,
+    plan: Plan,
 ) -> Watched:
-    """Each stage right before the last event of the chosen users."""
+    """Each stage right before the last event of the chosen users, of what was fitted by the plan."""
     known = interactions.leave_last(1)
-    every = moments_before(interactions, [1], timed)
+    every = plan.moments_of(interactions, [1])
     moments = [every[place] for place in chosen.tolist()]
     table = item_table(known.items, known.events_frame())
     funnel = Funnel(folders["two_tower"].parent, table, {kind: folders[kind] for kind in KINDS if kind in folders})

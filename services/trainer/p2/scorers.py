@@ -17,7 +17,7 @@ from models.rlfm import RlfmConfig
 from services.trainer.p2.data import P2Data
 from services.trainer.p2.heads import HEADS
 from services.trainer.ranking_heads import HeadsFitConfig, fit_heads, logits_of
-from services.trainer.ranking_lists import fit_dlrm
+from services.trainer.ranking_lists import fit_lists
 
 Logits = NDArray[np.float32] | NDArray[np.float64]
 StepProgress = Callable[[int, int], None]
@@ -88,7 +88,7 @@ def _trees(data: P2Data, config: LambdaMartConfig, seed: int, on_tree: StepProgr
 def _dlrm(data: P2Data, config: DlrmConfig, seed: int, on_step: StepProgress) -> Logits:
     train, held_out = data.like_rows(data.begin, data.fit_end), data.like_rows(data.fit_end, data.tune_end)
     return logits_of(
-        fit_dlrm(train, held_out, data.columns, config, seed, on_step), data.features[data.fit_end :]
+        fit_lists(train, held_out, data.columns, config, config, seed, on_step), data.features[data.fit_end :]
     )  # fmt: skip
 
 

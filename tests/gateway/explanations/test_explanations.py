@@ -12,7 +12,8 @@ from services.gateway.explanations.reasons import reasons_of
 from services.gateway.nouns import Scores
 from services.runtime.errors import TooMany
 from tests.gateway.conftest import Opened
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.films import user_state
+from tests.gateway.peers import Peers
 
 
 def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:

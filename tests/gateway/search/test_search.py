@@ -11,7 +11,8 @@ from services.gateway.search import Query
 from services.gateway.search.finder import in_order
 from services.runtime.errors import Unavailable
 from tests.gateway.conftest import READ, Opened
-from tests.gateway.peers import Peers, user_state
+from tests.gateway.films import user_state
+from tests.gateway.peers import Peers
 
 
 async def searched(client: httpx.AsyncClient, query: str, **fields: object) -> dict[str, object]:

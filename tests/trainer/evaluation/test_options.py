@@ -8,6 +8,7 @@ from services.trainer.evaluation.about import command
 from services.trainer.evaluation.options import Options
 from services.trainer.evaluation.ours import quick_plan, untimed
 from services.trainer.pipeline import Plan
+from tests.trainer.small_interactions import ring
 
 
 def test_each_kind_of_evaluation_has_a_folder_of_its_own() -> None:
@@ -29,3 +30,13 @@ def test_a_quick_untimed_plan_is_both() -> None:
     assert not plan.timed
     assert plan.retrieval.fit.epochs == 1
     assert Plan().timed
+
+
+def test_the_moments_of_an_untimed_plan_do_not_tell_when_they_are() -> None:
+    interactions = ring(users=3, length=4)
+    times = [
+        [moment.at_ms - int(moment.user.history_times[-1]) for moment in plan.moments_of(interactions, [1, 2])]
+        for plan in (Plan(), untimed(Plan()))
+    ]
+    assert all(times[0])
+    assert not any(times[1])
