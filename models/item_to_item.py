@@ -46,21 +46,40 @@ class ItemToItem:
             decay, last = file["config"].tolist()
         return cls(item_ids, weights, decay, int(last))
 
-    def scores(self, history: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
-        """(I,) scores after a history that runs from oldest to newest, and (I,) the history item that contributed
-        most to each, 0 where none did. Items the model does not know keep their place but add nothing."""
-        scores = np.zeros(self.item_ids.size, np.float32)
+    def scores(self, history: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """(I,) scores after a history that runs from oldest to newest. Items of it that the model does not know keep
+        their place but add nothing."""
+        others, values, _ = self._said(history)
+        return np.bincount(others, values, self.item_ids.size).astype(np.float32)
+
+    def explained(self, history: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+        """The same, and (I,) the history item that contributed most to each, the newest of equals; 0 where none did."""
+        others, values, by = self._said(history)
         highest = np.zeros(self.item_ids.size, np.float32)
+        np.maximum.at(highest, others, values)
+        leads = np.flatnonzero((values > 0) & (values == highest[others]))[::-1]
         because = np.zeros(self.item_ids.size, np.uint64)
+        because[others[leads]] = by[leads]  # the last one written stays: the newest
+        return np.bincount(others, values, self.item_ids.size).astype(np.float32), because
+
+    def _said(
+        self, history: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
+        """(W,) item rows, (W,) what is added to their scores, and (W,) the history items that say so, newest first."""
         newest = history[::-1][: self._last]
-        for place, item in enumerate(newest.tolist()):
-            others, values = self._row(item)
-            values = values * np.float32(self._decay**place)
-            scores[others] += values
-            leads = values > highest[others]
-            highest[others[leads]] = values[leads]
-            because[others[leads]] = item
-        return scores, because
+        rows = np.searchsorted(self.item_ids, newest)
+        inside = np.flatnonzero(rows < self.item_ids.size)
+        places = inside[self.item_ids[rows[inside]] == newest[inside]]
+        starts, ends = self._weights.indptr[rows[places]], self._weights.indptr[rows[places] + 1]
+        sizes = ends - starts
+        begins = np.cumsum(sizes) - sizes
+        entries = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
+        decays = (self._decay**places).astype(np.float32)
+        return (
+            self._weights.indices[entries],
+            self._weights.data[entries] * np.repeat(decays, sizes),
+            np.repeat(newest[places], sizes),
+        )
 
     def transitions(self, item_id: int) -> NDArray[np.float32]:
         """(I,) what one item says for the others; zeros for an item the model does not know."""

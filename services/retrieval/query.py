@@ -78,7 +78,7 @@ class Query:
 
     @cached_property
     def _co_visited(self) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
-        scores, because = self.models.co_visitation.scores(self.user.history)
+        scores, because = self.models.co_visitation.explained(self.user.history)
         alignment = self.catalog.alignments[1]
         return alignment.spread(scores), alignment.spread_ids(because)
 
@@ -95,7 +95,7 @@ class Query:
     @cached_property
     def ease(self) -> NDArray[np.float32]:
         """(U,) decay-weighted over the history."""
-        return self.catalog.alignments[3].spread(self.models.ease.scores(self.user.history)[0])
+        return self.catalog.alignments[3].spread(self.models.ease.scores(self.user.history))
 
     @cached_property
     def popularity(self) -> NDArray[np.float32]:

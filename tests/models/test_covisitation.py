@@ -27,20 +27,20 @@ def test_order_matters() -> None:
 
 def test_the_newest_item_speaks_loudest_and_is_named() -> None:
     model = CoVisitation.fit([ids(1, 3), ids(2, 3)], SHORT)
-    scores, because = model.scores(ids(1, 2))
+    scores, because = model.explained(ids(1, 2))
     assert scores.tolist() == pytest.approx([0, 0, 1.5])
     assert because.tolist() == [0, 0, 2]
-    assert model.scores(ids(2, 1))[1].tolist() == [0, 0, 1]
+    assert model.explained(ids(2, 1))[1].tolist() == [0, 0, 1]
 
 
 def test_only_the_last_items_speak() -> None:
     model = CoVisitation.fit([ids(1, 3), ids(2, 4)], SHORT)
-    assert model.scores(ids(1, 2, 9))[0].tolist() == pytest.approx([0, 0, 0, 0.5])
+    assert model.scores(ids(1, 2, 9)).tolist() == pytest.approx([0, 0, 0, 0.5])
 
 
 def test_an_unknown_item_says_nothing() -> None:
     model = CoVisitation.fit([ids(1, 2)], SHORT)
-    assert model.scores(ids(99))[0].tolist() == [0, 0]
+    assert model.scores(ids(99)).tolist() == [0, 0]
     assert model.transitions(99).tolist() == [0, 0]
 
 
@@ -68,5 +68,20 @@ def test_what_was_saved_scores_the_same(tmp_path: Path) -> None:
     model.save(tmp_path)
     again = CoVisitation.load(tmp_path)
     history = random.integers(1, 60, 30).astype(np.uint64)
-    np.testing.assert_array_equal(model.scores(history)[0], again.scores(history)[0])
-    np.testing.assert_array_equal(model.scores(history)[1], again.scores(history)[1])
+    np.testing.assert_array_equal(model.scores(history), again.scores(history))
+    np.testing.assert_array_equal(model.explained(history)[1], again.explained(history)[1])
+
+
+def test_scores_are_the_decayed_sum_of_what_each_item_says_and_name_who_said_most() -> None:
+    random = np.random.default_rng(5)
+    config = CoVisitationConfig()
+    model = CoVisitation.fit([random.integers(1, 50, 40).astype(np.uint64) for _ in range(10)], config)
+    for length in (0, 1, 7, 40):
+        history = random.integers(1, 60, length).astype(np.uint64)
+        newest = history[::-1][: config.last].tolist()
+        said = [np.float32(config.decay**place) * model.transitions(item) for place, item in enumerate(newest)]
+        table = np.array([np.zeros(model.item_ids.size), *said])
+        scores, because = model.explained(history)
+        np.testing.assert_allclose(scores, table.sum(axis=0), rtol=1e-5)
+        np.testing.assert_array_equal(scores, model.scores(history))
+        assert because.tolist() == [[0, *newest][place] for place in table.argmax(axis=0)]
