@@ -71,15 +71,12 @@ class ItemToItem:
         inside = np.flatnonzero(rows < self.item_ids.size)
         places = inside[self.item_ids[rows[inside]] == newest[inside]]
         starts, ends = self._weights.indptr[rows[places]], self._weights.indptr[rows[places] + 1]
+        parts = [slice(*part) for part in zip(starts.tolist(), ends.tolist(), strict=True)] or [slice(0)]
+        others = np.concatenate([self._weights.indices[part] for part in parts])
+        values = np.concatenate([self._weights.data[part] for part in parts])
         sizes = ends - starts
-        begins = np.cumsum(sizes) - sizes
-        entries = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
         decays = (self._decay**places).astype(np.float32)
-        return (
-            self._weights.indices[entries],
-            self._weights.data[entries] * np.repeat(decays, sizes),
-            np.repeat(newest[places], sizes),
-        )
+        return others, values * np.repeat(decays, sizes), np.repeat(newest[places], sizes)
 
     def transitions(self, item_id: int) -> NDArray[np.float32]:
         """(I,) what one item says for the others; zeros for an item the model does not know."""

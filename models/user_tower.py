@@ -46,7 +46,8 @@ class UserTower:
         """The tower of an artifact folder; item vectors are memory-mapped. DamagedArtifact when it is not whole."""
         profiles = profiles_from_json(read_manifest(folder).spec)
         inputs = TowerInputs(np.load(folder / ITEM_IDS_FILE), np.load(folder / USER_IDS_FILE), profiles)
-        item_vectors = np.load(folder / ITEM_VECTORS_FILE, mmap_mode="r")
+        # A plain view of the mapping: every slice of a memmap costs a look at what it is.
+        item_vectors = np.asarray(np.load(folder / ITEM_VECTORS_FILE, mmap_mode="r"))
         if item_vectors.shape[0] != inputs.item_ids.size:
             raise DamagedArtifact(
                 f"{folder} holds {item_vectors.shape[0]} item vectors for {inputs.item_ids.size} items. Train again."
