@@ -11,6 +11,9 @@ export CASCADE_DATASET="${CASCADE_DATASET:-ml-100k}"
 # Where a vector server without gRPC and HNSW takes the place of Qdrant, a search costs it 25 ms of processor time: two at
 # once on busy cores are late after 60 ms again and again, which says nothing of what was restarted. Retrieval has 100.
 export CASCADE_SOURCE_DEADLINE_MS="${CASCADE_SOURCE_DEADLINE_MS:-90}"
+# Every five thousand shown items a run would start and be rolled out, while what is restarted is watched for answers that
+# are late: on two cores they are late of that alone.
+export CASCADE_LEARN_MINUTES=10080 CASCADE_LEARN_EXAMPLES=0
 export CASCADE_OTLP_URL=http://spans:4318 CASCADE_TRACE_SHARE=0.1
 
 down() {
