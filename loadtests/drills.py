@@ -16,8 +16,6 @@ from rich.table import Table
 from loadtests.client import Client
 from loadtests.report import told
 
-PAUSE_S = 0.02
-"""Between two calls of one client."""
 NO_ANSWER = 0
 """Stands for a status where there was none."""
 
@@ -73,6 +71,8 @@ class Load:
     client: Client
     users: Sequence[str]
     items: Sequence[str]
+    pause_s: float = 0.02
+    """Between two calls of one client."""
     tally: Tally = field(default_factory=Tally)
     accepted: dict[str, str] = field(default_factory=dict)
     """Ids of all events that were answered with 202, with the drill during or before which that was."""
@@ -97,7 +97,7 @@ class Load:
                 self.tally.last_fresh = time.monotonic()
             else:
                 self.tally.last_degraded = time.monotonic()
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self.pause_s)
 
     async def events(self, seed: int) -> None:
         """One client that posts again and again."""
@@ -113,7 +113,7 @@ class Load:
             else:
                 self.refused += 1
                 self.tally.refused += 1
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self.pause_s)
 
 
 @asynccontextmanager

@@ -62,9 +62,7 @@ class ItemToItem:
         because[others[leads]] = by[leads]  # the last one written stays: the newest
         return np.bincount(others, values, self.item_ids.size).astype(np.float32), because
 
-    def _said(
-        self, history: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
+    def _said(self, history: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
         """(W,) item rows, (W,) what is added to their scores, and (W,) the history items that say so, newest first."""
         newest = history[::-1][: self._last]
         rows = np.searchsorted(self.item_ids, newest)

@@ -18,6 +18,8 @@ from tests.e2e.compose import each_of, needs_containers
 pytestmark = [pytest.mark.e2e, needs_containers]
 
 PATIENCE = Patience(calm=2.0, recovery=180.0, poll=0.3)
+PAUSE_S = 0.2
+"""Between two calls of one client: answers must be late of what is restarted, not of too many questions at once."""
 SERVICES = each_of(
     [
         "gateway", "features", "retrieval", "ranker", "reranker", "ingest", "trainer", "redis", "qdrant", "kafka",
@@ -65,7 +67,7 @@ async def broken(
 
     async with (
         connected_by_key(base_url, keys.write) as client,
-        steady(Load(client, USERS, await client.popular())) as load,
+        steady(Load(client, USERS, await client.popular(), PAUSE_S)) as load,
     ):
         return await drill(load, service, break_it, is_back, PATIENCE)
 
