@@ -75,7 +75,7 @@ class CoVisitationPeer:
         rows = np.zeros((users.size, self.history.items.height), np.float32)
         sequences = self.history.sequences
         for row, user in enumerate(users.tolist()):
-            rows[row, self.columns] = self.model.scores(sequences[user])[0]
+            rows[row, self.columns] = self.model.scores(sequences[user])
         return rows
 
 

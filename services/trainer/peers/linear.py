@@ -64,5 +64,5 @@ class FadingEasePeer:
         rows = np.full((users.size, self.history.items.height), np.finfo(np.float32).min, np.float32)
         sequences = self.history.sequences
         for row, user in enumerate(users.tolist()):
-            rows[row, self.columns] = self.model.scores(sequences[user])[0]
+            rows[row, self.columns] = self.model.scores(sequences[user])
         return rows
