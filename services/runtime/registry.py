@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 from models.artifact import DamagedArtifact, Manifest, read_manifest, verify, writing
 from services.runtime.errors import NotFound, SettingsError, Unavailable
 from services.runtime.mlflow_client import DATABASE, answering, away, over_file, over_server
+from services.runtime.sqlite_writes import Stamp, Writes
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -55,9 +56,13 @@ class RegisteredVersion:
 class Registry:
     """Versions by name, and the aliases that say which of them serve."""
 
-    def __init__(self, client: MlflowClient, artifacts: Path) -> None:
+    def __init__(self, client: MlflowClient, artifacts: Path, writes: Writes | None = None) -> None:
+        """`writes` of the file behind the client spares those who poll most of what MLflow costs."""
         self._client = client
         self._artifacts = artifacts
+        self._writes = writes
+        self._models: dict[str, tuple[Stamp | None, RegisteredModel | None]] = {}
+        """What MLflow said of a model, and the state of the file it said that of."""
 
     @classmethod
     def open(cls, data_dir: Path | str, url: str = "", *, create: bool = True) -> Registry:
@@ -69,8 +74,9 @@ class Registry:
         data_dir = Path(data_dir).absolute()
         if not url and not create and not (data_dir / DATABASE).is_file():
             raise SettingsError(f"There is no model registry in {data_dir}. Train first: make train")
-        client = over_server(url) if url else over_file(data_dir)
-        return cls(client, data_dir / "artifacts")
+        if url:
+            return cls(over_server(url), data_dir / "artifacts")
+        return cls(over_file(data_dir), data_dir / "artifacts", Writes(data_dir / DATABASE))
 
     def publish(self, name: str, folder: Path, alias: str | None = None, tags: Mapping[str, str] | None = None) -> str:
         """Copies a sealed artifact into the store, registers it with `tags`, and returns its version."""
@@ -105,12 +111,8 @@ class Registry:
 
     def aliases(self, name: str) -> dict[str, str]:
         """Every alias of a model and the version it means; empty for a model that is not there."""
-        try:
-            with answering():
-                found = self._client.get_registered_model(name).aliases
-        except NotFound:
-            return {}
-        return {alias: str(version) for alias, version in found.items()}
+        model = self._model(name)
+        return {} if model is None else {alias: str(version) for alias, version in model.aliases.items()}
 
     @contextmanager
     def exclusive(self, seconds: float = 10.0) -> Iterator[None]:
@@ -141,11 +143,8 @@ class Registry:
 
     def noted(self, name: str, key: str) -> str | None:
         """What `note` kept; None when nothing was."""
-        try:
-            with answering():
-                value = self._client.get_registered_model(name).tags.get(key)
-        except NotFound:
-            return None
+        model = self._model(name)
+        value = None if model is None else model.tags.get(key)
         return None if value is None else str(value)
 
     def resolve(self, name: str, alias_or_version: str = CHAMPION) -> RegisteredVersion:
@@ -209,6 +208,22 @@ class Registry:
                 shutil.rmtree(folder, ignore_errors=True)
         return [str(version.version) for version in gone]
 
+    def _model(self, name: str) -> RegisteredModel | None:
+        """None for a model that is not there."""
+        # Before it is read: what is written meanwhile is another state.
+        stamp = None if self._writes is None else self._writes.stamp()
+        known = self._models.get(name)
+        if known is not None and stamp is not None and known[0] == stamp:
+            return known[1]
+        model: RegisteredModel | None
+        try:
+            with answering():
+                model = self._client.get_registered_model(name)
+        except NotFound:
+            model = None
+        self._models[name] = stamp, model
+        return model
+
     def _raw_versions(self, name: str) -> list[ModelVersion]:
         found: list[ModelVersion] = []
         token: str | None = None
@@ -224,9 +239,8 @@ class Registry:
         return self._artifacts / str(found.tags["folder"])
 
     def _registered(self, found: ModelVersion, manifest: Manifest) -> RegisteredVersion:
-        with answering():
-            aliases = self._client.get_registered_model(found.name).aliases
-        mine = tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(found.version)))
+        aliases = self.aliases(found.name)
+        mine = tuple(sorted(alias for alias, version in aliases.items() if version == str(found.version)))
         return RegisteredVersion(
             found.name, str(found.version), mine, self._folder_of(found), manifest, dict(found.tags)
         )

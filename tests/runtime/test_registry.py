@@ -3,11 +3,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from models.artifact import DamagedArtifact, Manifest, seal, writing
 from services.runtime.errors import NotFound, SettingsError, Unavailable
 from services.runtime.registry import CHALLENGER, CHAMPION, Registry
+from services.runtime.sqlite_writes import Writes
 
 HOLDER = """
 import sys
@@ -118,6 +120,51 @@ def test_every_alias_is_told_and_can_be_taken_away(registry: Registry, tmp_path:
     assert registry.aliases("tried") == {CHAMPION: "1"}
     with pytest.raises(NotFound):
         registry.set_alias("tried", CHALLENGER, "9")
+
+
+def test_what_another_process_writes_is_seen_at_once(registry: Registry, tmp_path: Path) -> None:
+    reader = another(registry)
+    registry.publish("shared", artifact(tmp_path / "a"), CHAMPION)
+    for version in ("2", "3"):
+        registry.publish("shared", artifact(tmp_path / version))
+        registry.set_alias("shared", CHAMPION, version)
+        registry.note("shared", "rollout", version)
+        assert reader.aliases("shared") == {CHAMPION: version}
+        assert reader.noted("shared", "rollout") == version
+
+
+def test_a_file_that_nobody_wrote_to_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry.open(tmp_path)
+    registry.publish("polled", artifact(tmp_path / "a"), CHAMPION)
+    assert registry.aliases("polled") == {CHAMPION: "1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "get_registered_model", refuse)
+        assert registry.aliases("polled") == {CHAMPION: "1"}
+        assert registry.noted("polled", "rollout") is None
+    registry.note("polled", "rollout", "canary")
+    assert registry.noted("polled", "rollout") == "canary"
+
+
+def test_a_file_in_place_of_the_one_that_was_read_is_another(tmp_path: Path) -> None:
+    writes = Writes(tmp_path / "file.db")
+    assert writes.stamp() is None
+    with closing(sqlite3.connect(tmp_path / "file.db")) as first:
+        first.execute("CREATE TABLE numbers (number)")
+    before = writes.stamp()
+    assert writes.stamp() == before is not None
+    (tmp_path / "file.db").rename(tmp_path / "moved.db")
+    shutil.copy(tmp_path / "moved.db", tmp_path / "file.db")
+    assert writes.stamp() not in (before, None)
+
+
+def refuse(*arguments: Any) -> None:
+    raise AssertionError(f"MLflow was asked: {arguments[1:]}")
+
+
+def another(registry: Registry) -> Registry:
+    """A second one over the same store, as another process has it."""
+    address = registry._client._registry_uri or ""
+    return Registry.open(registry._artifacts.parent, "" if address.startswith("sqlite") else address)
 
 
 def test_notes_and_tags_are_kept(registry: Registry, tmp_path: Path) -> None:
