@@ -79,14 +79,6 @@ class ItemToItem:
     def transitions(self, item_id: int) -> NDArray[np.float32]:
         """(I,) what one item says for the others; zeros for an item the model does not know."""
         scores = np.zeros(self.item_ids.size, np.float32)
-        others, values = self._row(item_id)
+        others, values, _ = self._said(np.array([item_id], np.uint64))
         scores[others] = values
         return scores
-
-    def _row(self, item_id: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        row = int(np.searchsorted(self.item_ids, np.uint64(item_id)))
-        if row == self.item_ids.size or int(self.item_ids[row]) != item_id:
-            return np.empty(0, np.int32), np.empty(0, np.float32)
-        matrix = self._weights
-        part = slice(int(matrix.indptr[row]), int(matrix.indptr[row + 1]))
-        return matrix.indices[part], matrix.data[part]

@@ -59,14 +59,19 @@ def wait_for_health(url: str, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 @pytest.fixture(scope="module", params=["file", "server"])
-def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """One contract, both kinds."""
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Data folder and URL of a registry. One contract, both kinds."""
     folder = tmp_path_factory.mktemp("registry")
     if request.param == "file":
-        yield Registry.open(folder)
+        yield folder, ""
         return
     with mlflow_server(folder) as url:
-        yield Registry.open(folder, url)
+        yield folder, url
+
+
+@pytest.fixture(scope="module")
+def registry(place: tuple[Path, str]) -> Registry:
+    return Registry.open(*place)
 
 
 def artifact(folder: Path, content: bytes = b"weights") -> Path:
@@ -122,8 +127,8 @@ def test_every_alias_is_told_and_can_be_taken_away(registry: Registry, tmp_path:
         registry.set_alias("tried", CHALLENGER, "9")
 
 
-def test_what_another_process_writes_is_seen_at_once(registry: Registry, tmp_path: Path) -> None:
-    reader = another(registry)
+def test_what_somebody_else_writes_is_seen_at_once(registry: Registry, place: tuple[Path, str], tmp_path: Path) -> None:
+    reader = Registry.open(*place)
     registry.publish("shared", artifact(tmp_path / "a"), CHAMPION)
     for version in ("2", "3"):
         registry.publish("shared", artifact(tmp_path / version))
@@ -157,14 +162,20 @@ def test_a_file_in_place_of_the_one_that_was_read_is_another(tmp_path: Path) -> 
     assert writes.stamp() not in (before, None)
 
 
+def test_what_is_written_while_nobody_may_look_is_another_state(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "file.db", isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE numbers (number)")
+        writes = Writes(tmp_path / "file.db")
+        before = writes.stamp()
+        writer.execute("BEGIN EXCLUSIVE")
+        assert writes.stamp() is None
+        writer.execute("INSERT INTO numbers VALUES (1)")
+        writer.execute("COMMIT")
+        assert writes.stamp() not in (before, None)
+
+
 def refuse(*arguments: Any) -> None:
     raise AssertionError(f"MLflow was asked: {arguments[1:]}")
-
-
-def another(registry: Registry) -> Registry:
-    """A second one over the same store, as another process has it."""
-    address = registry._client._registry_uri or ""
-    return Registry.open(registry._artifacts.parent, "" if address.startswith("sqlite") else address)
 
 
 def test_notes_and_tags_are_kept(registry: Registry, tmp_path: Path) -> None:
