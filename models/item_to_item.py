@@ -57,7 +57,7 @@ class ItemToItem:
         others, values, by = self._said(history)
         highest = np.zeros(self.item_ids.size, np.float32)
         np.maximum.at(highest, others, values)
-        leads = np.flatnonzero((values > 0) & (values == highest[others]))[::-1]
+        leads = np.flatnonzero(values == highest[others])[::-1]
         because = np.zeros(self.item_ids.size, np.uint64)
         because[others[leads]] = by[leads]  # the last one written stays: the newest
         return np.bincount(others, values, self.item_ids.size).astype(np.float32), because

@@ -87,3 +87,10 @@ def test_genres_stand_in_for_makers(retriever: Retriever) -> None:
     found = Creators(retriever.catalog).propose(query, 8).rows
     assert genres_of(query, found) == {"Action"}
     assert not Creators(retriever.catalog).propose(query_of(retriever, []), 8).rows.size
+
+
+@pytest.mark.parametrize(("stars", "genre"), [([5.0, 1.0], "Action"), ([1.0, 5.0], "Comedy")])
+def test_who_made_what_was_liked_is_followed_more(retriever: Retriever, stars: list[float], genre: str) -> None:
+    query = query_of(retriever, [3, 4], stars)
+    found = Creators(retriever.catalog).propose(query, 1).rows
+    assert genres_of(query, found) == {genre}
